@@ -1,0 +1,21 @@
+/* Graph passes: each one file, one function, one row of driver/pass.def. */
+#ifndef WEFT_OPT_H
+#define WEFT_OPT_H
+
+#include "ir/graph.h"
+
+/* Rewrites to simpler, equal-valued nodes and drops what is not used:
+ * constants folded, x*1, x+0, views of views, common subexpressions, and
+ * log(clip(softmax(z))), log(clip(sigmoid(z))) to their stable forms.
+ * Reassociates nothing but what its head comment lists. */
+void pass_simplify(Graph *g);
+/* Sums of products become one product of several terms: x @ W + h @ U. */
+void pass_concat(Graph *g);
+/* Slices move towards the leaves: slice(a + b) = slice a + slice b, and a slice
+ * of a product's output is the product with a slice of its operand. Exact. */
+void pass_sink(Graph *g);
+/* A batch_contract that continues a carry of a scan becomes one product over
+ * the stacked operands after the scan. Exact. */
+void pass_defer(Graph *g);
+
+#endif

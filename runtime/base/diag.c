@@ -1,0 +1,206 @@
+/* Collects messages and prints them with the source line and a caret. */
+#include "diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int32_t diag_source(Diag *d, const char *name, const char *text, size_t size, bool is_prelude)
+{
+    Source s = {arena_strdup(d->arena, name), arena_strndup(d->arena, text, size), size, is_prelude};
+    list_push(d->arena, &d->sources, s);
+    return d->sources.n;
+}
+
+static void add(Diag *d, DiagKind kind, Span at, const char *format, va_list ap)
+{
+    bool counted = kind == DIAG_error || kind == DIAG_unsupported;
+    if (counted && d->nerror + d->nunsupported >= DIAG_MOST) {
+        d->nsuppressed++;
+        return;
+    }
+    if (kind == DIAG_note && d->nsuppressed)
+        return;
+    d->nerror += kind == DIAG_error;
+    d->nunsupported += kind == DIAG_unsupported;
+    Message m = {kind, at, arena_vprintf(d->arena, format, ap)};
+    list_push(d->arena, &d->messages, m);
+}
+
+bool error_at(Diag *d, Span at, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    add(d, DIAG_error, at, format, ap);
+    va_end(ap);
+    return false;
+}
+
+bool unsupported_at(Diag *d, Span at, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    add(d, DIAG_unsupported, at, format, ap);
+    va_end(ap);
+    return false;
+}
+
+void warning_at(Diag *d, Span at, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    add(d, DIAG_warning, at, format, ap);
+    va_end(ap);
+}
+
+void note_at(Diag *d, Span at, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    add(d, DIAG_note, at, format, ap);
+    va_end(ap);
+}
+
+bool diag_ok(const Diag *d)
+{
+    return d->nerror + d->nunsupported == 0;
+}
+
+int diag_exit_code(const Diag *d)
+{
+    return d->nerror ? 1 : d->nunsupported ? 2 : 0;
+}
+
+static const Source *source_of(const Diag *d, Span at)
+{
+    return at.file > 0 && at.file <= d->sources.n ? &d->sources.at[at.file - 1] : NULL;
+}
+
+const char *diag_file(const Diag *d, Span at)
+{
+    const Source *s = source_of(d, at);
+    return s ? s->name : "";
+}
+
+void diag_line_column(const Diag *d, Span at, int *line, int *column)
+{
+    *line = 1;
+    *column = 1;
+    const Source *s = source_of(d, at);
+    if (!s)
+        return;
+    for (size_t i = 0; i < at.lo && i < s->size; i++) {
+        if (s->text[i] == '\n') {
+            ++*line;
+            *column = 1;
+        } else if ((s->text[i] & 0xC0) != 0x80) {
+            ++*column;
+        }
+    }
+}
+
+/* The source line under `at`, and a caret line below it. Tabs stay tabs in both. */
+static void print_excerpt(const Source *s, Span at, int line, FILE *f)
+{
+    size_t lo = at.lo < s->size ? at.lo : s->size, begin = lo, end = lo;
+    while (begin > 0 && s->text[begin - 1] != '\n')
+        begin--;
+    while (end < s->size && s->text[end] != '\n')
+        end++;
+    fprintf(f, "%5d | %.*s\n      | ", line, (int)(end - begin), s->text + begin);
+    for (size_t i = begin; i < lo; i++)
+        if ((s->text[i] & 0xC0) != 0x80)
+            fputc(s->text[i] == '\t' ? '\t' : ' ', f);
+    fputc('^', f);
+    for (size_t i = lo + 1; i < at.hi && i < end; i++)
+        if ((s->text[i] & 0xC0) != 0x80)
+            fputc('~', f);
+    fputc('\n', f);
+}
+
+void diag_print(Diag *d, FILE *f)
+{
+    static const char *const kind[] = {"error", "unsupported", "warning", "note"};
+    for (int i = 0; i < d->messages.n; i++) {
+        const Message *m = &d->messages.at[i];
+        const Source *s = source_of(d, m->span);
+        if (s) {
+            int line, column;
+            diag_line_column(d, m->span, &line, &column);
+            fprintf(f, "%s:%d:%d: %s: %s\n", s->name, line, column, kind[m->kind], m->text);
+            print_excerpt(s, m->span, line, f);
+        } else {
+            fprintf(f, "weft: %s: %s\n", kind[m->kind], m->text);
+        }
+    }
+    if (d->nsuppressed)
+        fprintf(f, "weft: note: %d more messages were left out\n", d->nsuppressed);
+    d->messages.n = 0;
+    d->nsuppressed = 0;
+}
+
+Span span_join(Span a, Span b)
+{
+    if (!a.file)
+        return b;
+    if (a.file == b.file) {
+        a.lo = a.lo < b.lo ? a.lo : b.lo;
+        a.hi = a.hi > b.hi ? a.hi : b.hi;
+    }
+    return a;
+}
+
+_Noreturn void bug(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    fflush(stdout);
+    fputs("weft: bug: ", stderr);
+    vfprintf(stderr, format, ap);
+    fputs("\nThis is a mistake in weft, not in your model. Please report it with the model file.\n",
+          stderr);
+    va_end(ap);
+    fflush(stderr);
+    abort();
+}
+
+static int min3(int a, int b, int c)
+{
+    int m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+/* Optimal string alignment distance: edits and swaps of neighbours count one. */
+static int edit_distance(const char *a, const char *b)
+{
+    enum { MOST = 48 };
+    int na = (int)strlen(a), nb = (int)strlen(b), d[MOST + 1][MOST + 1];
+    if (na > MOST || nb > MOST)
+        return MOST;
+    for (int i = 0; i <= na; i++)
+        d[i][0] = i;
+    for (int j = 0; j <= nb; j++)
+        d[0][j] = j;
+    for (int i = 1; i <= na; i++)
+        for (int j = 1; j <= nb; j++) {
+            int lower_a = a[i - 1] | 32, lower_b = b[j - 1] | 32;
+            d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (lower_a != lower_b));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                d[i - 2][j - 2] + 1 < d[i][j])
+                d[i][j] = d[i - 2][j - 2] + 1;
+        }
+    return d[na][nb];
+}
+
+const char *nearest_name(const char *word, const char *const *candidates, int n)
+{
+    const char *best = NULL;
+    int least = 2 + (int)strlen(word) / 4;
+    for (int i = 0; i < n; i++) {
+        int e = edit_distance(word, candidates[i]);
+        if (e < least) {
+            least = e;
+            best = candidates[i];
+        }
+    }
+    return best;
+}

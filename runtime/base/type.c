@@ -1,0 +1,67 @@
+/* Names and sizes of the shared types. */
+#include "type.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct { const char *name; int size; bool is_float; } dtypes[NDTYPE] = {
+    [DT_f32] = {"f32", 4, true},  [DT_f64] = {"f64", 8, true},  [DT_i32] = {"i32", 4, false},
+    [DT_u8] = {"u8", 1, false},   [DT_i16] = {"i16", 2, false}, [DT_bool] = {"bool", 1, false},
+};
+
+static const struct { const char *name; Dtype dt; } aliases[] = {
+    {"float", DT_f32},   {"float32", DT_f32}, {"float64", DT_f64}, {"double", DT_f64},
+    {"int", DT_i32},     {"int32", DT_i32},   {"uint8", DT_u8},    {"int16", DT_i16},
+    {"boolean", DT_bool},
+};
+
+const char *dtype_name(Dtype dt)
+{
+    return dtypes[dt].name;
+}
+
+Dtype dtype_by_name(const char *name)
+{
+    for (int i = 0; i < NDTYPE; i++)
+        if (!strcmp(dtypes[i].name, name))
+            return (Dtype)i;
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (!strcmp(aliases[i].name, name))
+            return aliases[i].dt;
+    return NDTYPE;
+}
+
+int dtype_size(Dtype dt)
+{
+    return dtypes[dt].size;
+}
+
+bool dtype_is_float(Dtype dt)
+{
+    return dtypes[dt].is_float;
+}
+
+int64_t dim_value(Dim d, const int64_t *lengths)
+{
+    if (d.sym == SYM_none)
+        return d.add;
+    int64_t top = d.mul * lengths[d.sym] + d.add, q = top / d.div;
+    return top % d.div < 0 ? q - 1 : q;
+}
+
+const char *role_name(Role r)
+{
+    static const char *const names[NROLE] = {"data",   "param", "slot",   "buffer", "state", "scalar",
+                                             "loss",   "metric", "result", "grad",   "body"};
+    return names[r];
+}
+
+int64_t shard_rows(int64_t n)
+{
+    return BLOCK_ROWS * ((n + BLOCK_ROWS * SHARDS_MOST - 1) / (BLOCK_ROWS * SHARDS_MOST));
+}
+
+int64_t shard_count(int64_t n)
+{
+    return n ? (n + shard_rows(n) - 1) / shard_rows(n) : 0;
+}

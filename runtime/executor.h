@@ -1,0 +1,53 @@
+/* Programs and their execution by threads.
+ *
+ * A Program is compiled code with the description of its buffers and phases.
+ * The caller binds memory to its ports (parameters and slots are updated in
+ * place), prepares it for a number of rows, lengths and threads, and runs it
+ * batch by batch. The result's bits depend on neither threads nor batch order
+ * of blocks: see ir/contract.h for the order of sums.
+ */
+#ifndef WEFT_EXECUTOR_H
+#define WEFT_EXECUTOR_H
+
+#include "base/type.h"
+
+#include <stddef.h>
+
+typedef struct Program Program;
+
+typedef struct {
+    Role role;
+    const char *name;
+    Dtype dtype;
+    Shape shape;       /* N first for per-sample ports */
+    bool is_output;    /* an updated parameter is one port, input and output */
+    bool is_input;
+} Port;
+
+int program_nport(const Program *p);
+const Port *program_port(const Program *p, int i);
+/* The port's index, -1 when the program has none of that role and name. */
+int program_find(const Program *p, Role role, const char *name);
+
+/* Memory of a port, row-major. ROLE_data: all samples of the data set, row r
+ * at r * bytes of one sample; ROLE_metric, ROLE_result: at least `rows` rows;
+ * ROLE_scalar: one element. Not owned. */
+void program_bind(Program *p, int port, void *memory);
+
+/* Plans and allocates for batches of up to `rows` rows with the given lengths
+ * (lengths[SYM_length + i]; null when the program has none). threads 0: as many
+ * as the affinity mask and cgroup allow. Returns false when memory is short. */
+bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threads);
+
+/* Runs one batch of n rows: row i of the batch is sample order[i] of the data
+ * ports (order null: sample i). When the loss is not finite, nothing is
+ * updated and false is returned. */
+bool program_run(Program *p, int64_t n, const int64_t *order);
+
+/* Bytes of workspace for the prepared sizes; before prepare, 0. */
+size_t program_bytes(const Program *p);
+/* Barriers of one run. */
+int program_barriers(const Program *p);
+void program_free(Program *p);
+
+#endif

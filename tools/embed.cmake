@@ -1,0 +1,12 @@
+# Writes the prelude's files as C strings: const char *const prelude_files[][2] = {name, text}, null-ended.
+set(body "/* Made by tools/embed.cmake. */\nconst char *const prelude_files[][2] = {\n")
+foreach(file ${FILES})
+  file(READ ${file} text)
+  get_filename_component(name ${file} NAME)
+  string(REPLACE "\\" "\\\\" text "${text}")
+  string(REPLACE "\"" "\\\"" text "${text}")
+  string(REPLACE "\n" "\\n\"\n     \"" text "${text}")
+  string(APPEND body "    {\"${name}\",\n     \"${text}\"},\n")
+endforeach()
+string(APPEND body "    {0, 0}};\n")
+file(WRITE ${OUT} "${body}")
