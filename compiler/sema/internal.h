@@ -1,0 +1,392 @@
+/* Sema's own contract: values, scopes, definitions and the expander.
+ *
+ * Sema runs the syntax tree like a program whose values are known when
+ * compiling, except tensors, which are nodes of the graph being built. A `Val`
+ * is such a value; a `Scope` names them; a `Definition` is something that can
+ * be called (a layer, a cell, a loss, ...); a `Recipe` is a definition with
+ * its constructor arguments; an `Instance` is a recipe with a place for its
+ * parameters. The `Expander` holds one expansion: the graph, the purpose, the
+ * current path of layers, what to blame.
+ *
+ * VAL_poison stands for what was reported already: every function here takes
+ * it and gives it back silently. After a failed call the message is in the Diag.
+ */
+#ifndef WEFT_SEMA_INTERNAL_H
+#define WEFT_SEMA_INTERNAL_H
+
+#include "sema/sema.h"
+
+typedef struct Val Val;
+typedef struct Scope Scope;
+typedef struct Definition Definition;
+typedef struct Definitions Definitions;
+typedef struct Recipe Recipe;
+typedef struct Instance Instance;
+typedef struct Frame Frame;
+typedef struct Loop Loop;
+typedef struct Expander Expander;
+typedef struct Param Param;
+typedef struct UnitState UnitState;
+typedef struct Builtin Builtin;
+
+/* ---- values ---- */
+
+typedef enum {
+    VAL_poison,     /* already reported */
+    VAL_none,
+    VAL_bool,
+    VAL_int,        /* exact */
+    VAL_number,     /* double */
+    VAL_string,     /* "same"; also a bare name that means nothing else (then `bare`) */
+    VAL_dtype,
+    VAL_extent,     /* a size known at run time: Dim */
+    VAL_step,       /* t, t-1 in a cell or optimizer: `back` steps behind t */
+    VAL_list,
+    VAL_tuple,      /* also what a layer with several outputs gives */
+    VAL_dict,
+    VAL_tensor,
+    VAL_state,      /* a state, slot or input in a cell: only x[t-k] or, for inputs, x itself */
+    VAL_definition,
+    VAL_recipe,
+    VAL_instance,
+    VAL_builtin,    /* exp, concat, ... */
+    VAL_data,       /* a data block: digits, digits.test */
+    NVAL
+} ValKind;
+
+typedef struct { const char *key; Span span; Val *value; } DictItem;
+
+struct Val {
+    ValKind kind;
+    Span span;                      /* where it was written or declared: for notes */
+    union {
+        bool b;
+        int64_t i;
+        double f;
+        struct { const char *s; const char *near; bool bare; } text;
+        Dtype dtype;
+        Dim dim;
+        int back;
+        struct { Val *at; int n; } list;       /* list, tuple */
+        struct { DictItem *at; int n; } dict;
+        struct {
+            Node *node;                        /* batch: shape_has_batch(&node->shape) */
+            Node *mask;                        /* bool [N, T], or null */
+            const char *layer;                 /* the layer that made it, for summary; or null */
+        } t;
+        struct { Frame *frame; int index; } state;
+        const Definition *def;
+        Recipe *recipe;
+        Instance *instance;
+        const Builtin *builtin;
+        struct { const Stmt *block; bool test; } data;
+    } u;
+};
+
+Val val_poison(void);
+Val val_none(Span at);
+Val val_bool(bool b, Span at);
+Val val_int(int64_t i, Span at);
+Val val_number(double f, Span at);
+Val val_string(const char *s, Span at);
+Val val_tensor(Node *n, Span at);
+Val val_dim(Dim d, Span at);                   /* int when constant, else extent */
+Val val_list(Arena *a, ValKind list_or_tuple, const Val *at, int n, Span span);
+bool val_is(const Val *v, ValKind k);
+bool val_is_string(const Val *v, const char *s); /* a string or bare name with this text */
+/* "an integer", "a tensor [28, 28]", "the layer LSTM": for messages. */
+char *val_text(Expander *x, const Val *v);
+
+/* ---- scopes ---- */
+
+typedef struct { const char *name; Val val; } Binding;
+struct Scope {
+    Scope *parent;                  /* null: the definitions of `defs` are asked next */
+    Definitions *defs;
+    LIST(Binding) names;
+};
+
+Scope *scope_new(Arena *a, Scope *parent, Definitions *defs);
+Binding *scope_find(const Scope *s, const char *name); /* null when absent; asks parents */
+void scope_set(Arena *a, Scope *s, const char *name, Val v);
+
+/* ---- definitions ---- */
+
+typedef enum {
+    DEF_function, DEF_layer, DEF_cell, DEF_loss, DEF_optimizer, DEF_metric, DEF_model, NDEF
+} DefKind;
+
+/* What a name is looked up for. Activations, initialisers, regularisers and
+ * constraints are functions; regularisers and constraints take the weight as
+ * `input`; initialisers see the given names shape, fan_in, fan_out. */
+struct Definition {
+    const char *name;
+    DefKind kind;
+    const Stmt *stmt;               /* formals, body */
+    Definitions *defs;              /* what its body sees */
+    bool is_prelude, has_inputs;    /* has_inputs: `input` in its body */
+    Val (*native)(Expander *x, Instance *self, Val *in, int nin, Span at); /* C body, or null */
+};
+
+struct Definitions {
+    Definitions *outer;             /* the prelude, behind a file */
+    LIST(Definition *) at;
+    LIST(const Stmt *) lets;        /* top-level, in order */
+    LIST(const Stmt *) blocks;      /* model, train, data */
+    Scope *globals;                 /* values of lets (evaluated on first expansion) */
+};
+
+Definitions *prelude_definitions(Session *s);
+/* Collects a parsed file and its imports; reports names defined twice. */
+Definitions *definitions_new(Session *s, Definitions *outer, const File *f, const char *path);
+/* Kinds is a bit set of 1 << DEF_...; 0: any. Tries the name, then its alias
+ * (swish, MSE) and its snake case (GlorotUniform). Null when absent. */
+const Definition *definition_find(const Definitions *d, const char *name, unsigned kinds);
+/* Nearest name of those kinds, or null. */
+const char *definition_nearest(const Definitions *d, const char *name, unsigned kinds);
+const char *def_kind_name(DefKind k);
+char *snake_case(Arena *a, const char *name); /* GlorotUniform -> glorot_uniform, LSTM -> lstm */
+/* The text of a Keras spelling in Weft's ("swish" -> "silu"), or null. */
+const char *alias_of(const char *name);
+
+/* A definition with constructor arguments: one Val a formal, defaults filled in
+ * (evaluated when the body is entered, since a default may name a formal). */
+struct Recipe {
+    const Definition *def;
+    Val *arg;                       /* by formal */
+    bool *given;
+    struct { bool return_sequences, return_state, go_backwards, stateful, zero_output_for_mask; } rnn;
+    unsigned rnn_given;             /* bit i: the i-th of the five was written */
+    const char *name;               /* name=, or null */
+    bool frozen;                    /* freeze(layer), trainable=false */
+    Span span;
+};
+
+struct Instance {
+    const Recipe *recipe;
+    const char *path;               /* "bidirectional/forward_lstm" */
+    const char *name;               /* its last part */
+    bool listed;                    /* in the layer table already */
+    Scope *scope;                   /* formals */
+};
+
+/* ---- parameters and buffers ---- */
+
+struct Param {
+    Role role;                      /* ROLE_param, ROLE_buffer, ROLE_state */
+    const char *name;
+    Shape shape;
+    Dtype dtype;
+    bool trainable;
+    Span span, decl;                /* the user's layer; the declaration */
+    const Expr *init;               /* evaluated by param_initial */
+    Val init_val;                   /* instead of init, when its kind is not poison */
+    Scope *scope;
+    Val regularizer, constraint;    /* none, or callable on the weight */
+    int index;                      /* among those of its role */
+};
+
+/* The initial value in x->g: of p's dtype and shape. Null after an error. */
+Node *param_initial(Expander *x, const Param *p);
+
+/* ---- expansion ---- */
+
+/* What a Frame leaves to its kind: optimizers and metrics (train) give their
+ * own meaning to slot, sum and update, and to name[t], name[t-1]. Null members
+ * mean that the statement is an error there. */
+typedef struct {
+    bool (*declare)(Expander *x, Frame *f, const Stmt *s);              /* slot, sum */
+    bool (*update)(Expander *x, Frame *f, const Stmt *s);
+    /* Is `name` a state here? Its index, or -1. */
+    int (*find)(Expander *x, Frame *f, const char *name);
+    Val (*read)(Expander *x, Frame *f, int index, int back, Span at);   /* back 0: name[t] */
+    bool (*define)(Expander *x, Frame *f, int index, Val v, Span at);   /* name[t] = v */
+} FrameHooks;
+
+/* One body being expanded. Statements of repeat, for and if share its scope. */
+struct Frame {
+    Frame *outer;
+    const Definition *def;          /* null: a block (model, data, train) */
+    const Stmt *stmt;               /* the definition or block */
+    DefKind kind;
+    Scope *scope;
+    Instance *self;                 /* layers, cells, models; else null */
+    const FrameHooks *hooks;
+    void *data;                     /* of the hooks */
+    Node *t;                        /* what t is as a tensor, or null: not known here */
+    Val *in; int nin;               /* inputs, bound by `input` statements in order */
+    int nbound;
+    const char **in_name;           /* by-name inputs: null or the name */
+    /* results */
+    LIST(Val) outputs;
+    LIST(const char *) output_names;/* null entries: unnamed */
+    LIST(Span) output_spans;
+    Val current;                    /* sequential bodies: the tensor so far */
+    Span first_bare, first_named;   /* to report mixing */
+    bool failed;
+    struct CellState *cell;         /* cells: rnn.c */
+};
+
+typedef struct { const char *name; Node *node; Span span; } AddedLoss; /* weak or real scalar */
+typedef struct { const Param *buffer; Node *value; } BufferUpdate;
+typedef struct { const char *path; int count; } NameCount;
+
+struct Expander {
+    Session *session;
+    Unit *unit;                     /* may be null: gradchecks of prelude, tests */
+    UnitState *state;
+    Arena *a;
+    Diag *d;
+    Graph *g;                       /* being built; a body while in a cell */
+    Graph *top;                     /* the outermost */
+    bool training;
+    Purpose purpose;
+    Dtype real;
+    Frame *frame;
+    Loop *loop;                     /* the scan being built, or null */
+    const char *path;               /* of layers, "" at the top */
+    Span user;                      /* innermost call written by the user */
+    Node *seed, *step, *epoch;      /* ROLE_scalar inputs of top, made on demand */
+    int64_t key;                    /* next random key */
+    unsigned prefer;                /* kinds of definitions that names mean first */
+    int depth, expr_depth;
+    int64_t work;                   /* statements and nodes so far: the limit's count */
+    bool in_initial;                /* given names shape, fan_in, fan_out are known */
+    bool no_batch;                  /* the init graph */
+    Shape given_shape;
+    LIST(NameCount) counts;         /* layer names handed out */
+    LIST(LayerInfo) layers;
+    LIST(AddedLoss) losses;         /* add_loss, activity regularisers */
+    LIST(BufferUpdate) updates;
+    LIST(Instance *) instances;     /* of top-level lets */
+};
+
+/* A fresh expansion into g. */
+Expander *expander_new(Unit *u, Graph *g, Purpose purpose, bool training);
+
+/* The place to blame: `at`, or the user's call while `at` is in the prelude. */
+Span blame(const Expander *x, Span at);
+
+/* Reports (with the shapes in the user's notation where %s text is wanted) and
+ * gives poison. The note tells of the call when inside a user's definition. */
+Val fail(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+Val unsupported(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* -- expressions -- */
+Val eval_expr(Expander *x, Scope *s, const Expr *e);
+/* The same, and what is not of the kind asked is reported; `what` names it. */
+bool eval_int(Expander *x, Scope *s, const Expr *e, const char *what, int64_t *out);
+bool eval_number(Expander *x, Scope *s, const Expr *e, const char *what, double *out);
+bool eval_bool(Expander *x, Scope *s, const Expr *e, const char *what, bool *out);
+bool val_as_int(Expander *x, const Val *v, Span at, const char *what, int64_t *out);
+bool val_as_number(Expander *x, const Val *v, Span at, const char *what, double *out);
+bool val_as_bool(Expander *x, const Val *v, Span at, const char *what, bool *out);
+
+/* -- tensors -- */
+/* The value as a node of x->g: numbers become weak constants, bools constants,
+ * lists of numbers tensors, nodes of an outer graph inputs of the body. Null
+ * after reporting (a layer used as a tensor, none, ...). */
+Node *val_to_tensor(Expander *x, const Val *v, Span at);
+/* n seen from x->g (a scan's body takes it as a constant). */
+Node *import_node(Expander *x, Node *n, Span at);
+/* An operation with its operands checked by shape_check: poison and a message
+ * with the shapes when they clash. Numeric operands are converted: bool and
+ * integers to the real type where a float is wanted or the other is one. */
+Val make_op(Expander *x, Op op, const Val *in, int nin, const Attr *attr, int nattr, Span at);
+Val make_op1(Expander *x, Op op, Val a, Span at);
+Val make_op2(Expander *x, Op op, Val a, Val b, Span at);
+Val make_product(Expander *x, Val a, Val b, Span at);          /* a @ b */
+/* Reductions: op is OP_reduce_sum, _max, _min; axis none: all written axes. */
+Val make_reduction(Expander *x, Op op, Val v, const Val *axis, bool keepdims, bool mean, Span at);
+/* The value in the real type (integers and bools converted, weak f64 too). */
+Node *to_real(Expander *x, Node *n);
+/* An axis argument of a tensor as a graph axis; -1 after reporting. `batch` is
+ * allowed when is_batch is not null (then *is_batch and -1 without a message). */
+int axis_of(Expander *x, const Val *axis, const Node *n, Span at, bool *is_batch);
+/* The shape as the user writes it, without the batch: "[28, 28]". */
+char *shape_words(Expander *x, const Node *n);
+/* A row tensor [N, shape] or a plain one; n must broadcast to it. */
+Node *broadcast_to(Expander *x, Node *n, Shape s, Span at, const char *what);
+/* Uniform numbers in [0, 1) of this shape, a new key. */
+Node *random_uniform(Expander *x, Shape s, Span at);
+Node *scalar_input(Expander *x, const char *name); /* "step", "epoch" (f64), "seed" (i32), in x->g */
+
+/* -- calls -- */
+typedef struct { const char *name; Span name_span; Val value; Span span; } CallArg; /* name may be null */
+
+/* f(args): functions give their value; definitions with inputs (layers, cells,
+ * losses, regularisers) a recipe; recipes and instances are applied to tensors;
+ * none is the identity. */
+Val call_value(Expander *x, const Val *callee, const CallArg *args, int nargs, Span at);
+/* Applies a layer, function, loss, activation, regulariser, ... (also a string
+ * or bare name of one of `kinds`, or none: the identity) to its inputs. */
+Val apply(Expander *x, const Val *callee, unsigned kinds, const CallArg *in, int nin, Span at);
+Val apply1(Expander *x, const Val *callee, unsigned kinds, Val in, Span at);
+Val apply2(Expander *x, const Val *callee, unsigned kinds, Val in0, Val in1, Span at);
+/* A definition, recipe, string or bare name as a recipe of one of `kinds`; null
+ * after reporting ("unknown loss 'mze'; did you mean mse"). `what`: "loss". */
+Recipe *recipe_of(Expander *x, const Val *v, unsigned kinds, const char *what, Span at);
+/* eval_expr where names are first looked up among definitions of `kinds`
+ * (mse is a loss and a metric). */
+Val eval_expr_as(Expander *x, Scope *s, const Expr *e, unsigned kinds);
+/* A scope with the recipe's formals bound (defaults evaluated); null after an error. */
+Scope *recipe_scope(Expander *x, const Recipe *r, Span at);
+/* The value of formal `name` ("learning_rate"), or null when it has none. */
+const Val *recipe_arg(const Recipe *r, const char *name);
+/* An instance (numbered unless name= is given) of a recipe at the current path. */
+Instance *instance_new(Expander *x, const Recipe *r, Span at);
+
+/* -- bodies -- */
+/* Enters a body: pushes a frame (nesting and work are limited: null after
+ * reporting). Set hooks, data, in, nin before frame_run. */
+Frame *frame_enter(Expander *x, const Definition *def, const Stmt *stmt, DefKind kind, Scope *scope,
+                   Instance *self, Span at);
+void frame_leave(Expander *x, Frame *f);
+/* Runs statements; false when one was reported (the rest was run as well). */
+bool frame_run(Expander *x, Frame *f, const Stmt *const *body, int n);
+/* The declarator's dims as a shape without batch; false after reporting. */
+bool declared_shape(Expander *x, Scope *s, const Declarator *d, Shape *out);
+
+/* The parameter `self->path/name`, made when new, as a node of x->g. */
+Val param_use(Expander *x, Frame *f, const Declarator *d, Role role);
+
+/* -- settings: --set path=value -- */
+/* The expression of --set path=..., parsed once, or `other`. */
+const Expr *setting(Expander *x, const char *path, const Expr *other);
+
+/* ---- the unit ---- */
+
+struct UnitState {
+    Arena *a;
+    const char *path;               /* of the file */
+    const File *file;
+    Definitions *defs;
+    const Stmt *model, *train, *data;  /* chosen; train, data may be null */
+    LIST(Param *) params;           /* ROLE_param, then as made; in order of creation */
+    LIST(Param *) buffers, states;
+    LIST(const char *) settings_used;
+    LIST(const char *) setting_paths;   /* known ones, for suggestions */
+    struct TrainState *training;    /* train's own, made by train_open */
+};
+
+/* ---- what train*.c, data*.c, optimizer.c, metric.c and init.c give ---- */
+
+/* Checks the train block and fills u->train; picks u->state->data from its
+ * `data` attribute. Called once by unit_open, before the model is expanded. */
+bool train_open(Unit *u, Expander *x);
+/* Opens the data block's reader through the schema callback; fills u->data,
+ * u->data_name. Called by unit_open after train_open, when there is a block. */
+bool data_open(Unit *u, Expander *x);
+/* Makes ROLE_data inputs for the fields and runs the transforms: fields as
+ * tensors by name in *fields. `names`: only what these need (null: all). */
+bool data_expand(Expander *x, Scope *fields);
+/* The fields that feed the model's inputs, one Val per name (a model's input
+ * called `image` takes the field `image`; by shape and order otherwise). */
+bool data_bind(Expander *x, Scope *fields, const Stmt *const *inputs, int ninput, Val *out);
+/* Appends loss (with x->losses and regularisers of the parameters) as
+ * ROLE_loss "loss"; `fields` holds the targets, `outputs` the model's. */
+bool loss_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names, int n);
+/* Appends ROLE_metric outputs; fills u->metric on the first call. */
+bool metrics_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names, int n);
+
+#endif
