@@ -72,7 +72,7 @@ struct Val {
         struct {
             Node *node;                        /* batch: shape_has_batch(&node->shape) */
             Node *mask;                        /* bool [N, T], or null */
-            const char *layer;                 /* the layer that made it, for summary; or null */
+            const Instance *from;              /* the layer that made it, or null */
         } t;
         struct { Frame *frame; int index; } state;
         const Definition *def;
@@ -125,6 +125,7 @@ struct Definition {
     const Stmt *stmt;               /* formals, body */
     Definitions *defs;              /* what its body sees */
     bool is_prelude, has_inputs;    /* has_inputs: `input` in its body */
+    const char *category;           /* prelude: its file's name ("activations"), else "" */
     Val (*native)(Expander *x, Instance *self, Val *in, int nin, Span at); /* C body, or null */
 };
 
@@ -133,7 +134,6 @@ struct Definitions {
     LIST(Definition *) at;
     LIST(const Stmt *) lets;        /* top-level, in order */
     LIST(const Stmt *) blocks;      /* model, train, data */
-    Scope *globals;                 /* values of lets (evaluated on first expansion) */
 };
 
 Definitions *prelude_definitions(Session *s);
@@ -215,8 +215,7 @@ struct Frame {
     void *data;                     /* of the hooks */
     Node *t;                        /* what t is as a tensor, or null: not known here */
     Val *in; int nin;               /* inputs, bound by `input` statements in order */
-    int nbound;
-    const char **in_name;           /* by-name inputs: null or the name */
+    const Declarator *const *in_decl; /* their declarators */
     /* results */
     LIST(Val) outputs;
     LIST(const char *) output_names;/* null entries: unnamed */
@@ -230,6 +229,20 @@ struct Frame {
 typedef struct { const char *name; Node *node; Span span; } AddedLoss; /* weak or real scalar */
 typedef struct { const Param *buffer; Node *value; } BufferUpdate;
 typedef struct { const char *path; int count; } NameCount;
+typedef struct { const Stmt *let; Val val; bool busy; } Global;
+
+/* A scan being built: its body takes what it needs from around as constants. */
+typedef struct { Node *around, *in, *next; } Carry;     /* initial value, body's input, next value */
+typedef struct { Node *around, *in; } Taken;
+struct Loop {
+    Loop *outer;
+    Graph *body, *around;
+    LIST(Carry) carries;
+    LIST(Taken) seqs, consts;
+    Dim length;
+    Node *t;                        /* i32 scalar counting from 1, made on demand */
+    Node *mask;                     /* in the body, bool [N]; or null */
+};
 
 struct Expander {
     Session *session;
@@ -258,7 +271,8 @@ struct Expander {
     LIST(LayerInfo) layers;
     LIST(AddedLoss) losses;         /* add_loss, activity regularisers */
     LIST(BufferUpdate) updates;
-    LIST(Instance *) instances;     /* of top-level lets */
+    LIST(Global) globals;           /* top-level lets evaluated so far */
+    bool frozen;                    /* inside freeze(...) */
 };
 
 /* A fresh expansion into g. */
@@ -380,9 +394,9 @@ bool data_open(Unit *u, Expander *x);
 /* Makes ROLE_data inputs for the fields and runs the transforms: fields as
  * tensors by name in *fields. `names`: only what these need (null: all). */
 bool data_expand(Expander *x, Scope *fields);
-/* The fields that feed the model's inputs, one Val per name (a model's input
- * called `image` takes the field `image`; by shape and order otherwise). */
-bool data_bind(Expander *x, Scope *fields, const Stmt *const *inputs, int ninput, Val *out);
+/* The field that feeds the model's input `input` (by name; by shape or order
+ * where no name fits); the caller checks its shape. Poison after reporting. */
+Val data_bind(Expander *x, Scope *fields, const Declarator *input);
 /* Appends loss (with x->losses and regularisers of the parameters) as
  * ROLE_loss "loss"; `fields` holds the targets, `outputs` the model's. */
 bool loss_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names, int n);
