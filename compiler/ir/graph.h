@@ -108,7 +108,8 @@ struct Graph {
 /* ---- building ---- */
 
 Graph *graph_new(Arena *a, const char *name);
-/* The symbol of a run-time length, made when new (outermost graph). */
+/* The symbol of a run-time length, made when new (in the outermost graph); -1
+ * when there are too many (SYM_MOST). */
 int graph_length(Graph *g, const char *name, int64_t most);
 
 /* Makes a node, infers dtype and shape, appends it. Attributes are copied.
@@ -143,7 +144,7 @@ Node *make_reduce(Graph *g, Op op, Node *x, const int *axes, int naxes);
 Node *make_contract(Graph *g, const char *spec, Node *const *in, int nin);
 /* The same with N contracted: [S, ...] partials; acc (or null) continues its chains. */
 Node *make_batch_contract(Graph *g, const char *spec, Node *acc, Node *a, Node *b);
-/* Sum over N (and over the time axes, and the other axes listed): the two steps in one call. */
+/* Sum over N alone, other axes kept: the two steps in one call. */
 Node *make_batch_sum(Graph *g, Node *x);
 Node *make_dim(Graph *g, Dim d);                                      /* its value, f64 scalar */
 
@@ -151,7 +152,9 @@ Node *make_dim(Graph *g, Dim d);                                      /* its val
  * nodes of ROLE_body and whose outputs are ncarry next values, then stacks.
  * seq[i]: [N, T, ...] gives the body [N, ...]; without N: [T, ...] gives [...].
  * Stacked outputs come back as [N, T, ...] (or [T, ...]). `reverse` walks from
- * the last step to the first; stacks stay in the sequence's order. */
+ * the last step to the first; stacks stay in the sequence's order. The body is
+ * made with graph_new; set its `outer` at once where messages may name lengths
+ * (make_scan sets it anyway). The scan node itself has no type: f32, rank 0. */
 Node *make_scan(Graph *g, Span at, Graph *body, Node *const *init, int ncarry, Node *const *seq,
                 int nseq, Node *const *consts, int nconst, Dim length, bool reverse);
 Node *make_result(Graph *g, Node *scan, int i); /* final carries, then stacks */
@@ -167,6 +170,8 @@ typedef struct {
 } OpInfo;
 extern const OpInfo op_info[NOP];
 Op op_by_name(const char *name); /* NOP when none */
+/* A map's formula for people: op_info's without the outer parentheses; null for other kinds. */
+const char *op_formula(Arena *a, Op op);
 
 const Attr *attr_get(const Node *n, AttrKey k);            /* null when absent */
 int64_t attr_int(const Node *n, AttrKey k, int64_t other); /* `other` when absent */
@@ -187,6 +192,7 @@ bool dim_is(Dim a, int64_t v);
 bool dim_const(Dim a, int64_t *v);
 /* Arithmetic in normal form; false where the result has none. */
 bool dim_affine(Dim a, int64_t mul, int64_t add, int64_t div, Dim *out); /* floor((mul*a+add)/div) */
+bool dim_add(Dim a, Dim b, Dim *out);
 
 Shape shape_of(int rank, ...);                     /* of Dim */
 bool shape_equal(const Shape *a, const Shape *b);
@@ -207,9 +213,11 @@ bool shape_check(Graph *g, Op op, Node *const *in, int nin, const Attr *attr, in
 
 /* ---- walking and changing ---- */
 
-/* Drops nodes that no output reaches, renumbers, keeps the order. */
+/* Drops nodes that no output reaches (inputs stay), renumbers, keeps the order
+ * where it is topological and restores it where graph_replace broke it. Bodies too. */
 void graph_compact(Graph *g);
-/* Points every use of `from` (also as output) at `to`. */
+/* Points every use of `from` (also as output) at `to`, except to's own. A user may
+ * then stand before `to`: graph_compact puts the order right. */
 void graph_replace(Graph *g, Node *from, Node *to);
 /* Users of each node by id: a fresh array of lists in `a`. */
 typedef struct { LIST(Node *) at; } Users;
