@@ -62,5 +62,17 @@ bool scan_result(const Node *scan, int64_t i, Dtype *dt, Shape *s);
 
 /* The graph that holds the run-time lengths of g. */
 const Graph *graph_outermost(const Graph *g);
+/* Is n one of g's nodes, at its id? (In a sound graph: n->graph == g.) */
+bool graph_has(const Graph *g, const Node *n);
+/* Inputs, then what outputs need, depth first, operands in order; returns how
+ * many. `order` has room for all nodes. */
+int graph_order(Arena *a, const Graph *g, Node **order);
+
+/* As dim_text and type_text, but names that the text form could take for
+ * something else ("N", "S", no identifier) are quoted. */
+char *dim_text_quoted(Arena *a, const Graph *g, Dim d);
+char *type_text_quoted(Arena *a, const Graph *g, const Node *n);
+char *quoted(Arena *a, const char *s);
+bool is_word(const char *s); /* a letter or _, then letters, digits, _ */
 
 #endif

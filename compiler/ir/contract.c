@@ -260,8 +260,9 @@ bool check_contract(Check *c)
         for (int o = 0; o < 2; o++) {
             int k = acc + 2 * t + o;
             if (c->in[k]->shape.rank != p.term[t].rank[o])
-                return check_fail(c, "%s has %d axes, \"%s\" names %d", check_shape(c, k),
-                                  c->in[k]->shape.rank, spec, p.term[t].rank[o]);
+                return check_fail(c, "%s has %d axes, \"%s\" names %d",
+                                  type_text(c->g->arena, c->g, c->in[k]), c->in[k]->shape.rank, spec,
+                                  p.term[t].rank[o]);
             if (!match_operand(c, &p, p.term[t].axis[o], k, extent))
                 return false;
         }

@@ -5,8 +5,10 @@
  * are equal structs. A plain number has mul 0, div 1. */
 #include "ir/check.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <string.h>
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -189,23 +191,50 @@ const Graph *graph_outermost(const Graph *g)
     return g;
 }
 
-static const char *symbol_text(Arena *a, const Graph *g, int sym)
+bool is_word(const char *s)
+{
+    if (!isalpha((unsigned char)*s) && *s != '_')
+        return false;
+    while (isalnum((unsigned char)*s) || *s == '_')
+        s++;
+    return !*s;
+}
+
+char *quoted(Arena *a, const char *s)
+{
+    char *out = arena_alloc(a, 4 * strlen(s) + 3), *p = out;
+    *p++ = '"';
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            *p++ = '\\';
+        if ((unsigned char)*s < ' ')
+            p += sprintf(p, "\\x%02x", (unsigned char)*s);
+        else
+            *p++ = *s;
+    }
+    *p++ = '"';
+    return out;
+}
+
+static const char *symbol_text(Arena *a, const Graph *g, int sym, bool quote)
 {
     g = graph_outermost(g);
     if (sym == SYM_N)
         return "N";
     if (sym == SYM_S)
         return "S";
-    if (g && sym - SYM_length < g->lengths.n && sym >= SYM_length)
-        return g->lengths.at[sym - SYM_length];
-    return arena_printf(a, "length_%d", sym - SYM_length);
+    if (!g || sym < SYM_length || sym - SYM_length >= g->lengths.n)
+        return arena_printf(a, "length_%d", sym - SYM_length);
+    const char *name = g->lengths.at[sym - SYM_length];
+    bool odd = !is_word(name) || !strcmp(name, "N") || !strcmp(name, "S");
+    return quote && odd ? quoted(a, name) : name;
 }
 
-char *dim_text(Arena *a, const Graph *g, Dim d)
+static char *extent_text(Arena *a, const Graph *g, Dim d, bool quote)
 {
     if (d.sym == SYM_none)
         return arena_printf(a, "%" PRId64, d.add);
-    const char *t = symbol_text(a, g, d.sym);
+    const char *t = symbol_text(a, g, d.sym, quote);
     if (d.mul == -1)
         t = arena_printf(a, "-%s", t);
     else if (d.mul != 1)
@@ -217,23 +246,43 @@ char *dim_text(Arena *a, const Graph *g, Dim d)
     return arena_printf(a, d.add ? "(%s)/%d" : "%s/%d", t, (int)d.div);
 }
 
-static char *extents_text(Arena *a, const Graph *g, const Shape *s, int from)
+static char *extents_text(Arena *a, const Graph *g, const Shape *s, int from, bool quote)
 {
     char *t = arena_strdup(a, "[");
     for (int i = from; i < s->rank; i++)
-        t = arena_printf(a, i > from ? "%s, %s" : "%s%s", t, dim_text(a, g, s->d[i]));
+        t = arena_printf(a, i > from ? "%s, %s" : "%s%s", t, extent_text(a, g, s->d[i], quote));
     return arena_printf(a, "%s]", t);
 }
 
-char *shape_text(Arena *a, const Graph *g, const Shape *s)
-{
-    return extents_text(a, g, s, shape_has_batch(s));
-}
-
-char *type_text(Arena *a, const Graph *g, const Node *n)
+static char *whole_type(Arena *a, const Graph *g, const Node *n, bool quote)
 {
     if (n->op == OP_scan)
         return arena_strdup(a, "scan");
     return arena_printf(a, "%s%s", dtype_name(n->dtype),
-                        n->shape.rank ? extents_text(a, g, &n->shape, 0) : "");
+                        n->shape.rank ? extents_text(a, g, &n->shape, 0, quote) : "");
+}
+
+char *dim_text(Arena *a, const Graph *g, Dim d)
+{
+    return extent_text(a, g, d, false);
+}
+
+char *dim_text_quoted(Arena *a, const Graph *g, Dim d)
+{
+    return extent_text(a, g, d, true);
+}
+
+char *shape_text(Arena *a, const Graph *g, const Shape *s)
+{
+    return extents_text(a, g, s, shape_has_batch(s), false);
+}
+
+char *type_text(Arena *a, const Graph *g, const Node *n)
+{
+    return whole_type(a, g, n, false);
+}
+
+char *type_text_quoted(Arena *a, const Graph *g, const Node *n)
+{
+    return whole_type(a, g, n, true);
 }

@@ -76,7 +76,7 @@ Node *node_new(Graph *g, Op op, Span at, Node *const *in, int nin, const Attr *a
                 op_info[in[i]->op].name, in[i]->graph->name ? in[i]->graph->name : "",
                 g->name ? g->name : "");
     }
-    if (op != OP_scan && !shape_check(g, op, in, nin, attr, nattr, &dt, &s, &why))
+    if (!shape_check(g, op, in, nin, attr, nattr, &dt, &s, &why))
         bug("%s: %s", op_info[op].name, why);
     if (op_info[op].kind == KIND_map && (nin == 2 || nin == 3)) {
         int from = op == OP_select;
@@ -90,10 +90,8 @@ Node *node_new(Graph *g, Op op, Span at, Node *const *in, int nin, const Attr *a
         in = fit;
     }
     Node *n = append(g, op, at, in, nin, attr, nattr);
-    if (op != OP_scan) {
-        n->dtype = dt;
-        n->shape = s;
-    }
+    n->dtype = dt;
+    n->shape = s;
     return n;
 }
 
@@ -150,14 +148,20 @@ Node *graph_find_output(const Graph *g, Role role, const char *name)
 
 /* ---- walking and changing ---- */
 
+bool graph_has(const Graph *g, const Node *n)
+{
+    return n && n->id >= 0 && n->id < g->nodes.n && g->nodes.at[n->id] == n;
+}
+
 typedef struct { Node *n; int next; } Frame;
 
 /* Appends `root` and what it needs to `order`, operands first; seen[id] marks
- * what is there. The stack is explicit: chains may be long. */
-static void post_order(Arena *a, Node *root, bool *seen, Node **order, int *n)
+ * what is there. The stack is explicit: chains may be long. Operands that are
+ * not of g (in a broken graph that is being printed) are passed over. */
+static void post_order(Arena *a, const Graph *g, Node *root, bool *seen, Node **order, int *n)
 {
     LIST(Frame) stack = {0};
-    if (seen[root->id])
+    if (!graph_has(g, root) || seen[root->id])
         return;
     seen[root->id] = true;
     list_push(a, &stack, ((Frame){root, 0}));
@@ -169,28 +173,35 @@ static void post_order(Arena *a, Node *root, bool *seen, Node **order, int *n)
             continue;
         }
         Node *in = f->n->in[f->next++];
-        if (!seen[in->id]) {
+        if (graph_has(g, in) && !seen[in->id]) {
             seen[in->id] = true;
             list_push(a, &stack, ((Frame){in, 0}));
         }
     }
 }
 
+int graph_order(Arena *a, const Graph *g, Node **order)
+{
+    bool *seen = NEW_ARRAY(a, bool, g->nodes.n);
+    int n = 0;
+    for (int i = 0; i < g->inputs.n; i++)
+        post_order(a, g, g->inputs.at[i], seen, order, &n);
+    for (int i = 0; i < g->outputs.n; i++)
+        post_order(a, g, g->outputs.at[i].node, seen, order, &n);
+    return n;
+}
+
 void graph_compact(Graph *g)
 {
     Arena *a = arena_new();
-    int n = g->nodes.n, nlive = 0, norder = 0;
+    int n = g->nodes.n, norder = 0;
     bool *live = NEW_ARRAY(a, bool, n), *placed = NEW_ARRAY(a, bool, n);
     Node **reached = NEW_ARRAY(a, Node *, n), **order = NEW_ARRAY(a, Node *, n);
-    for (int i = 0; i < n; i++)
-        g->nodes.at[i]->id = i;
-    for (int i = 0; i < g->inputs.n; i++)
-        post_order(a, g->inputs.at[i], live, reached, &nlive);
-    for (int i = 0; i < g->outputs.n; i++)
-        post_order(a, g->outputs.at[i].node, live, reached, &nlive);
+    for (int i = graph_order(a, g, reached); i-- > 0;)
+        live[reached[i]->id] = true;
     for (int i = 0; i < n; i++)
         if (live[i])
-            post_order(a, g->nodes.at[i], placed, order, &norder);
+            post_order(a, g, g->nodes.at[i], placed, order, &norder);
     for (int i = 0; i < norder; i++) {
         g->nodes.at[i] = order[i];
         order[i]->id = i;

@@ -289,23 +289,28 @@ static bool check_attrs(Check *c)
     return true;
 }
 
+static const char *result_shape(Check *c)
+{
+    return shape_text(c->g->arena, c->g, &c->s);
+}
+
 /* What every result satisfies: N and S plain and leading, other extents at
  * least 1, and few enough elements that sizes in bytes cannot overflow. */
 static bool check_extents(Check *c)
 {
     const int64_t most = INT64_C(1) << 40;
     int64_t count = 1, v;
-    const char *text = shape_text(c->g->arena, c->g, &c->s);
     for (int i = 0; i < c->s.rank; i++) {
         Dim d = c->s.d[i];
         if ((d.sym == SYM_N || d.sym == SYM_S) && !is_lead(&c->s, i))
-            return check_fail(c, "the batch is axis 0 alone, found %s", text);
+            return check_fail(c, "the batch is axis 0 alone, found %s", result_shape(c));
         if (!dim_const(d, &v))
             continue;
         if (v < 1)
-            return check_fail(c, "%s has an extent of %" PRId64 ", needed at least 1", text, v);
+            return check_fail(c, "%s has an extent of %" PRId64 ", needed at least 1",
+                              result_shape(c), v);
         if (__builtin_mul_overflow(count, v, &count) || count > most)
-            return check_fail(c, "%s has too many elements", text);
+            return check_fail(c, "%s has too many elements", result_shape(c));
     }
     return true;
 }
