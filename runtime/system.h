@@ -49,8 +49,10 @@ typedef struct {
 } DataPlaces;
 
 /* The first that exists of: path itself when absolute; else under data_dir, when given; else
- * under $WEFT_DATA, when set; else beside the .model file. With each `suffix` tried in turn
- * ("" for the path itself). Null when none does; then *tried lists the places, "a, b and c". */
+ * under $WEFT_DATA, when set; else beside the .model file; else in the current folder. Under
+ * data_dir and $WEFT_DATA also with leading folders of the path left out ("data/mnist", "mnist").
+ * In each place every suffix is tried in turn (nsuffix 0: the path itself). Null when there is
+ * none; then *tried lists the places, "a, b and c". */
 const char *data_find(Arena *a, const DataPlaces *places, const char *path,
                       const char *const *suffixes, int nsuffix, const char **tried);
 
