@@ -49,13 +49,14 @@ typedef struct {
     const char *text; /* null becomes null */
 } JsonField;
 
-#define json_number(n, v) ((JsonField){.name = (n), .kind = JSON_number, .number = (v)})
-#define json_integer(n, v) ((JsonField){.name = (n), .kind = JSON_integer, .integer = (v)})
-#define json_text(n, v) ((JsonField){.name = (n), .kind = JSON_text, .text = (v)})
-#define json_bool(n, v) ((JsonField){.name = (n), .kind = JSON_bool, .integer = (v)})
+#define json_field_number(n, v) ((JsonField){.name = (n), .kind = JSON_number, .number = (v)})
+#define json_field_integer(n, v) ((JsonField){.name = (n), .kind = JSON_integer, .integer = (v)})
+#define json_field_text(n, v) ((JsonField){.name = (n), .kind = JSON_text, .text = (v)})
+#define json_field_bool(n, v) ((JsonField){.name = (n), .kind = JSON_bool, .integer = (v)})
 
-/* The object's text in the arena, members in order, without newline. */
-char *json_object(Arena *a, const JsonField *fields, int n);
+/* (The names keep clear of jansson's json_object and the like, which a program links as well.)
+ * The object's text in the arena, members in order, without newline. */
+char *json_fields_text(Arena *a, const JsonField *fields, int n);
 /* Prints {"event": event, ...} and a newline, and flushes. */
 void json_line(FILE *out, const char *event, const JsonField *fields, int n);
 
