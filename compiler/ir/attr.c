@@ -145,3 +145,27 @@ Attr attr_copy(Arena *a, const Attr *from)
         to.u.floats = arena_grow(a, from->u.floats, n * sizeof(double), n * sizeof(double));
     return to;
 }
+
+/* Conversion by value would be wrong for NaN, whose bits attr_equal compares. */
+static double rounded(double v, Dtype dt)
+{
+    return dt == DT_f32 && v == v ? (float)v : v;
+}
+
+bool attr_is_rounded(const Attr *a, Dtype dt)
+{
+    if (a->key == ATTR_value)
+        return rounded(a->u.f, dt) == a->u.f || a->u.f != a->u.f;
+    for (int i = 0; a->key == ATTR_values && i < a->n; i++)
+        if (rounded(a->u.floats[i], dt) != a->u.floats[i] && a->u.floats[i] == a->u.floats[i])
+            return false;
+    return true;
+}
+
+void attr_round(Attr *a, Dtype dt)
+{
+    if (a->key == ATTR_value)
+        a->u.f = rounded(a->u.f, dt);
+    for (int i = 0; a->key == ATTR_values && i < a->n; i++)
+        ((double *)a->u.floats)[i] = rounded(a->u.floats[i], dt);
+}

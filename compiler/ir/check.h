@@ -12,6 +12,10 @@ bool attr_optional(AttrKey k);              /* acc and reverse: absent means 0 *
 bool op_takes(Op op, AttrKey key);
 const Attr *attr_find(const Attr *attr, int nattr, AttrKey k);
 Attr attr_copy(Arena *a, const Attr *from); /* deep */
+/* Constants hold numbers of their dtype: node_new rounds value and values (of
+ * a copy), the verifier looks that they stayed so. */
+void attr_round(Attr *a, Dtype dt);
+bool attr_is_rounded(const Attr *a, Dtype dt);
 
 /* One question to a shape rule: in from `in` and `attr`, out to `dt` and `s`,
  * or false with a sentence in *why (see check_fail). */

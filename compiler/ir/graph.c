@@ -51,13 +51,13 @@ static Node *append(Graph *g, Op op, Span at, Node *const *in, int nin, const At
     return n;
 }
 
-/* A weak scalar in the dtype that it meets; constants are rounded here. */
+/* A weak scalar in the dtype that it meets. */
 static Node *adapt(Graph *g, Node *n, Dtype dt)
 {
     if (n->op != OP_const)
         return make_cast(g, n, dt);
     double v = attr_get(n, ATTR_value)->u.f;
-    Node *c = make_const_of(g, dt, dt == DT_f32 ? (float)v : v);
+    Node *c = make_const_of(g, dt, v);
     c->span = n->span;
     return c;
 }
@@ -92,6 +92,8 @@ Node *node_new(Graph *g, Op op, Span at, Node *const *in, int nin, const Attr *a
     Node *n = append(g, op, at, in, nin, attr, nattr);
     n->dtype = dt;
     n->shape = s;
+    for (int i = 0; i < nattr; i++)
+        attr_round(&n->attr[i], dt);
     return n;
 }
 

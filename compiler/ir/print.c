@@ -43,8 +43,8 @@ static const char *name_or_quoted(Arena *a, const char *s)
     return is_word(s) ? s : quoted(a, s);
 }
 
-/* The shortest decimal that reads back to the same bits. */
-static void put_float(Printer *p, double v)
+/* The shortest decimal that reads back to the same bits of the dtype. */
+static void put_float(Printer *p, double v, Dtype dt)
 {
     char text[40];
     uint64_t bits;
@@ -55,13 +55,14 @@ static void put_float(Printer *p, double v)
     }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
+        double back = strtod(text, NULL);
+        if (back == v || (dt == DT_f32 && (float)back == v))
             break;
     }
     put(p, "%s", text);
 }
 
-static void put_attr(Printer *p, const Graph *g, const Attr *a)
+static void put_attr(Printer *p, const Node *n, const Attr *a)
 {
     put(p, "%s=", attr_key_name(a->key));
     switch (a->type) {
@@ -72,7 +73,7 @@ static void put_attr(Printer *p, const Graph *g, const Attr *a)
             put(p, "%" PRId64, a->u.i);
         break;
     case AT_float:
-        put_float(p, a->u.f);
+        put_float(p, a->u.f, n->dtype);
         break;
     case AT_str:
         put(p, "%s", quoted(p->a, a->u.s));
@@ -85,12 +86,12 @@ static void put_attr(Printer *p, const Graph *g, const Attr *a)
     case AT_floats:
         for (int i = 0; i < a->n; i++) {
             put(p, i ? ", " : "[");
-            put_float(p, a->u.floats[i]);
+            put_float(p, a->u.floats[i], n->dtype);
         }
         put(p, a->n ? "]" : "[]");
         break;
     case AT_dim:
-        put(p, "%s", dim_text_quoted(p->a, g, a->u.dim));
+        put(p, "%s", dim_text_quoted(p->a, n->graph, a->u.dim));
         break;
     default:
         break;
@@ -104,7 +105,7 @@ static void put_attrs(Printer *p, const Node *n)
         if (n->attr[i].key == ATTR_dtype || n->attr[i].key == ATTR_shape)
             continue;
         put(p, any ? ", " : " {");
-        put_attr(p, n->graph, &n->attr[i]);
+        put_attr(p, n, &n->attr[i]);
         any = true;
     }
     if (any)

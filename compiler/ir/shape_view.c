@@ -25,6 +25,22 @@ static const char *text_of(Check *c, const Shape *s)
 
 /* ---- leaves ---- */
 
+/* Is v a number of the dtype (after rounding, for floats)? */
+static bool check_number(Check *c, double v)
+{
+    static const struct { double least, most; } range[NDTYPE] = {
+        [DT_i32] = {INT32_MIN, INT32_MAX},
+        [DT_u8] = {0, UINT8_MAX},
+        [DT_i16] = {INT16_MIN, INT16_MAX},
+        [DT_bool] = {0, 1},
+    };
+    if (dtype_is_float(c->dt))
+        return true;
+    if (!(v >= range[c->dt].least && v <= range[c->dt].most) || v != (double)(int64_t)v)
+        return check_fail(c, "%g is no number of %s", v, dtype_name(c->dt));
+    return true;
+}
+
 static bool check_tensor(Check *c)
 {
     const Attr *values = attr_find(c->attr, c->nattr, ATTR_values);
@@ -34,6 +50,9 @@ static bool check_tensor(Check *c)
             return check_fail(c, "a literal tensor cannot be %s", text_of(c, &c->s));
     if (count != values->n)
         return check_fail(c, "%d values for a tensor %s", values->n, text_of(c, &c->s));
+    for (int i = 0; i < values->n; i++)
+        if (!check_number(c, values->u.floats[i]))
+            return false;
     return true;
 }
 
@@ -55,6 +74,8 @@ bool check_leaf(Check *c)
         c->s = shape->u.shape;
     c->dt = dt ? (Dtype)dt->u.i : DT_f64;
     switch (c->op) {
+    case OP_const:
+        return check_number(c, attr_find(c->attr, c->nattr, ATTR_value)->u.f);
     case OP_tensor:
         return check_tensor(c);
     case OP_iota:
