@@ -12,6 +12,8 @@
 
 typedef struct Expr Expr;
 typedef struct Stmt Stmt;
+typedef LIST(Expr *) ExprList;
+typedef LIST(Stmt *) StmtList;
 
 typedef enum {
     EX_error,   /* poison: already reported */
@@ -44,6 +46,7 @@ typedef struct {
     Expr *key;        /* EX_dict with a key that is no plain name */
     Expr *value;
 } Arg;
+typedef LIST(Arg) ArgList;
 
 struct Expr {
     ExprKind kind;
@@ -54,8 +57,9 @@ struct Expr {
     int64_t integer;
     double number;
     Expr *kid[3];
-    LIST(Arg) args;
+    ArgList args;
     bool parens;    /* written in parentheses */
+    int depth;      /* levels of the tree, at most EXPR_DEPTH_MOST */
 };
 
 /* name[dims] : dtype = init { key = value ... } */
@@ -63,15 +67,17 @@ typedef struct {
     const char *name;
     Span span;
     bool has_dims;      /* [] written */
-    LIST(Expr *) dims;  /* T, T<=200 (EX_binary BIN_le), 4*units */
+    ExprList dims;   /* T, T<=200 (EX_binary BIN_le), 4*units */
     const char *dtype;  /* null when not written */
     Span dtype_span;
     Expr *init;         /* null when not written */
-    LIST(Stmt *) extra; /* the block { constraint = NonNeg() } : ST_assign each */
+    StmtList extra;     /* the block { constraint = NonNeg() } : ST_assign each */
 } Declarator;
+typedef LIST(Declarator) DeclaratorList;
 
 /* A formal parameter of a definition: name or name=default. */
 typedef struct { const char *name; Span span; Expr *init; } Formal;
+typedef LIST(Formal) FormalList;
 
 typedef enum {
     ST_error,   /* poison */
@@ -79,14 +85,16 @@ typedef enum {
     ST_assign,  /* a, h[t], k = value                        targets, value; also key = value in blocks */
     ST_decl,    /* input/state/param/slot/buffer/static/sum  word, decls */
     ST_once,    /* once keep = bernoulli(0.9, [units])       targets, value */
-    ST_output,  /* output h[t]; output answer = e; output y : mask = m     targets (0 or 1), value, mask */
+    ST_output,  /* output h[t]; output answer = e; output y : mask = m     targets (0 or 1), value, mask;
+                   `output a, b` becomes one ST_output for each */
     ST_update,  /* update e (optimizer); update mean_ = e    targets (0 or 1), value */
     ST_let,     /* let width = 256                           targets, value */
     ST_repeat,  /* repeat n { }                              value, body */
     ST_for,     /* for f in e { }, for i, f in e             targets, value, body */
     ST_if,      /* if c { } else { }                         value, body, orelse */
     ST_import,  /* import "blocks.model"                     text */
-    ST_def,     /* word = cell layer loss optimizer metric function: name, formals, body;
+    ST_def,     /* word = cell layer loss optimizer metric function activation initializer
+                   regularizer constraint schedule: name, formals, body;
                    function f(x) = e: value instead of body */
     ST_block    /* word = model, train, data: name (may be null), value (data d = value { }), body */
 } StmtKind;
@@ -98,18 +106,25 @@ struct Stmt {
     const char *name;
     Span name_span;
     const char *text;
-    LIST(Expr *) targets; /* EX_name or EX_index (h[t]) */
+    const char *doc;      /* ST_def, ST_block: the comment lines right above, without #; or null */
+    ExprList targets;     /* EX_name or EX_index (h[t]) */
     Expr *value, *mask;
-    LIST(Declarator) decls;
-    LIST(Formal) formals;
+    DeclaratorList decls;
+    FormalList formals;
     bool has_formals;     /* () written */
-    LIST(Stmt *) body, orelse;
+    StmtList body, orelse;
     bool has_body, has_orelse;
 };
 
-typedef struct { LIST(Stmt *) items; Span span; } File;
+/* What nests deeper is an error: brackets and blocks, levels of one expression. */
+enum { NESTING_MOST = 200, EXPR_DEPTH_MOST = 1000 };
 
-/* Parses a registered source (diag_source). Errors go to d, with recovery at
+typedef struct { StmtList items; Span span; } File;
+
+/* `language 1`, the version statement, is checked by the parser and leaves nothing in
+ * the tree.
+ *
+ * Parses a registered source (diag_source). Errors go to d, with recovery at
  * statement ends; the tree returned holds poison where something was wrong.
  * Never null. Nesting deeper than a fixed limit is an error, not a crash. */
 File *parse_source(Arena *a, Diag *d, int32_t source);
@@ -123,5 +138,8 @@ char *format_source(Arena *a, Diag *d, int32_t source);
 
 /* Writes an expression as text that parses back to the same tree. */
 char *expr_text(Arena *a, const Expr *e);
+
+/* The tree as S-expressions, a statement a line, without places: for tests. */
+char *ast_text(Arena *a, const File *f);
 
 #endif

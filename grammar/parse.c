@@ -1,0 +1,241 @@
+/* Sources in, trees out; and what is said about an unexpected token.
+ *
+ * bison knows which tokens could have come. A reader wants to hear it in words: the
+ * tokens that can start an expression are "an expression", the operators that could
+ * always follow one are left out, and the bracket that is open is named.
+ */
+#include "parse.h"
+
+#include "parser.h"
+
+#include <string.h>
+
+int weft_yyparse(Parser *p);
+
+bool parser_run(Parser *p)
+{
+    int reported = p->diag->nerror + p->diag->nunsupported + p->diag->nsuppressed;
+    p->text = p->diag->sources.at[p->file - 1].text;
+    p->next = -1;
+    if (lex_source(p->arena, p->diag, p->file, &p->layout.raw) &&
+        layout_filter(p->arena, p->diag, p->expression, &p->layout))
+        weft_yyparse(p);
+    return p->diag->nerror + p->diag->nunsupported + p->diag->nsuppressed == reported;
+}
+
+/* What stands at the top of a file: definitions and blocks. */
+static void check_top(Parser *p)
+{
+    for (int i = 0; i < p->statements.n; i++) {
+        Stmt *s = p->statements.at[i];
+        const char *wants = NULL;
+        switch (s->kind) {
+        case ST_expr:
+            wants = "a layer or call stands in a block, as in `model NAME { ... }`";
+            break;
+        case ST_assign:
+            wants = "at the top of a file a name is given a value with `let NAME = ...`";
+            break;
+        case ST_decl: case ST_once: case ST_output: case ST_update:
+            error_at(p->diag, s->span, "`%s` stands in a block, as in `model NAME { ... }`", s->word);
+            break;
+        case ST_repeat: case ST_for: case ST_if:
+            error_at(p->diag, s->span, "`%s` stands in a block, as in `model NAME { ... }`", s->word);
+            break;
+        default:
+            continue;
+        }
+        if (wants)
+            error_at(p->diag, s->span, "%s", wants);
+        s->kind = ST_error;
+    }
+}
+
+File *parse_source(Arena *a, Diag *d, int32_t source)
+{
+    Parser p = {.arena = a, .diag = d, .file = source};
+    if (parser_run(&p))
+        check_top(&p);
+    File *f = NEW(a, File);
+    f->items = p.statements;
+    f->span = (Span){source, 0, (uint32_t)d->sources.at[source - 1].size};
+    return f;
+}
+
+Expr *parse_expression(Arena *a, Diag *d, int32_t source)
+{
+    Parser p = {.arena = a, .diag = d, .file = source, .expression = true};
+    return parser_run(&p) ? p.value : NULL;
+}
+
+/* ---- unexpected tokens ---- */
+
+enum { WORDS_MOST = 8 };
+typedef struct {
+    const char *at[WORDS_MOST];
+    int n;
+} Words;
+
+static bool among(const char *word, const char *const *list, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(word, list[i]))
+            return true;
+    return false;
+}
+
+static void add_word(Words *w, const char *text)
+{
+    if (w->n < WORDS_MOST)
+        w->at[w->n++] = text;
+}
+
+/* What a reader is told of the expected tokens. */
+static Words expectations(const char *const *expected, int n)
+{
+#define HAS(word) among(word, expected, n)
+    Words w = {.n = 0};
+    bool expression = HAS("an integer") && HAS("a name"), statement = HAS("DECL");
+    bool line_end = HAS("the end of the line");
+    bool closer = HAS("')'") || HAS("']'") || HAS("`}`");
+    if (statement)
+        add_word(&w, "a statement");
+    else if (expression)
+        add_word(&w, "an expression");
+    else if (HAS("a name"))
+        add_word(&w, "a name");
+    else if (HAS("an integer"))
+        add_word(&w, "an integer");
+    else if (HAS("a text"))
+        add_word(&w, "a text in quotes");
+    if (HAS("'='") && !closer)
+        add_word(&w, "`=`");
+    if (HAS("','") && closer && !expression)
+        add_word(&w, "`,`");
+    if (HAS("')'"))
+        add_word(&w, "`)`");
+    if (HAS("']'"))
+        add_word(&w, "`]`");
+    if (HAS("`}`") || (HAS("}") && !statement))
+        add_word(&w, "`}`");
+    if (HAS("':'") && !closer && !line_end)
+        add_word(&w, "`:`");
+    if (HAS("{") && !line_end)
+        add_word(&w, "`{`");
+    if (HAS("`in`"))
+        add_word(&w, "`in`");
+    if (HAS("`then`"))
+        add_word(&w, "`then`");
+    if (HAS("`else`") && !line_end)
+        add_word(&w, "`else`");
+    if (line_end)
+        add_word(&w, "the end of the line");
+    return w;
+#undef HAS
+}
+
+static const char *join_words(Arena *a, const Words *w)
+{
+    const char *text = "";
+    for (int i = 0; i < w->n; i++)
+        text = arena_printf(a, "%s%s%s", text, i == 0 ? "" : i == w->n - 1 ? " or " : ", ", w->at[i]);
+    return text;
+}
+
+static const char *token_text(Parser *p, const Token *t)
+{
+    if (t->kind == TOK_NL || t->kind == TOK_END)
+        return t->text ? t->text : "the end of the file";
+    if (t->kind == ',' && t->text)
+        return t->text;
+    int n = (int)(t->span.hi - t->span.lo), most = 40;
+    if (t->kind == TOK_STRING)
+        return arena_printf(p->arena, "the text %.*s%s", n < most ? n : most, p->text + t->span.lo,
+                            n <= most ? "" : "...");
+    return arena_printf(p->arena, "`%.*s%s`", n < most ? n : most, p->text + t->span.lo,
+                        n <= most ? "" : "...");
+}
+
+/* The first token of the statement that `found` is in. */
+static const Token *statement_start(const Parser *p, const Token *found)
+{
+    const Token *first = p->layout.tokens.at, *t = found;
+    while (t > first && t[-1].kind != TOK_NL && t[-1].kind != TOK_LBRACE && t[-1].kind != TOK_RBRACE)
+        t--;
+    return t;
+}
+
+/* What another language's statement is called here, or null. */
+static const char *other_language(const Token *start)
+{
+    static const struct { const char *word, *instead; } known[] = {
+        {"def", "a function is written `function NAME(x) = ...`"},
+        {"class", "a layer is written `layer NAME(units) { ... }`"},
+        {"return", "a result is written `output ...`"},
+        {"from", "other files are taken in with `import \"FILE.model\"`"},
+        {"import", "import takes a file's name in quotes; Keras's names are there without one"},
+        {"elif", "write `else if`"},
+        {"while", "there is no `while`; a loop over time is written as a cell"},
+        {"lambda", "a function is written `function NAME(x) = ...`"},
+    };
+    if (start->kind != TOK_NAME && start->kind != TOK_IMPORT)
+        return NULL;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(start->text, known[i].word))
+            return known[i].instead;
+    return NULL;
+}
+
+static bool is_infix(int kind)
+{
+    switch (kind) {
+    case '+': case '*': case '/': case '%': case '@': case '<': case '>': case '.': case TOK_POW:
+    case TOK_FLOORDIV: case TOK_LE: case TOK_GE: case TOK_EQ: case TOK_NE: case TOK_AND: case TOK_OR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* " to close the arguments of `LSTM`", when a bracket is open around `found`. */
+static const char *open_text(Parser *p, const Token *found)
+{
+    if (found->opener < 0)
+        return "";
+    const Token *open = &p->layout.tokens.at[found->opener], *before = open - 1;
+    bool named = found->opener > 0 && before->kind == TOK_NAME;
+    if (open->kind == '(')
+        return named ? arena_printf(p->arena, " to close the arguments of `%s`", before->text)
+                     : " to close `(`";
+    if (open->kind == '[')
+        return named ? arena_printf(p->arena, " to close the `[` of `%s`", before->text)
+                     : " to close `[`";
+    return open->kind == TOK_LDICT ? " to close `{`" : "";
+}
+
+void parser_unexpected(Parser *p, const Token *found, const char *const *expected, int n)
+{
+    if (found->kind == TOK_BAD)
+        return;
+    for (int i = 0; i < p->layout.poisoned.n; i++) {
+        Span bad = p->layout.poisoned.at[i];
+        if (found->span.lo >= bad.lo && found->span.lo <= bad.hi)
+            return;
+    }
+    const Token *start = statement_start(p, found);
+    const char *text = token_text(p, found), *instead = other_language(start);
+    Words w = expectations(expected, n);
+    if (instead) {
+        error_at(p->diag, start->span, "unexpected `%s`: %s", start->text, instead);
+    } else if (start == found && is_infix(found->kind)) {
+        error_at(p->diag, found->span, "a line cannot start with %s: to go on, the line above must "
+                 "end with it or be inside brackets", text);
+    } else if (w.n == 0) {
+        error_at(p->diag, found->span, "unexpected %s", text);
+    } else {
+        bool closer = among("')'", expected, n) || among("']'", expected, n) ||
+                      among("`}`", expected, n);
+        error_at(p->diag, found->span, "unexpected %s, expected %s%s", text, join_words(p->arena, &w),
+                 closer ? open_text(p, found) : "");
+    }
+}
