@@ -1,0 +1,289 @@
+/* The gradient of every operation but scan.
+ *
+ * Elementwise operations read their formulas from op.def: the scalar algebra
+ * makes nodes here. A formula is only read for an operand that is active, and
+ * X, Y, R are only asked for where they stand in it, since in a scan's body a
+ * forward value costs memory. The result is as large as the operation's; one
+ * place, arrive_broadcast, sums it down to the operand. The other operations
+ * have a function each, in a table indexed by the operation.
+ */
+#include "grad/diff.h"
+
+#include "ir/contract.h"
+
+#include <string.h>
+
+/* ---- where gradients flow ---- */
+
+/* The formulas as text tell which operands get nothing. */
+static const char *const formula[NOP][3] = {
+#define MAP1(name, forward, dx, ...) [OP_##name] = {#dx},
+#define MAP2(name, forward, dx, dy, ...) [OP_##name] = {#dx, #dy},
+#define MAP3(name, forward, dx, dy, dz, ...) [OP_##name] = {#dx, #dy, #dz},
+#include "ir/op.def"
+};
+
+bool grad_flows(const Node *n, int k)
+{
+    if (!dtype_is_float(n->in[k]->dtype))
+        return false;
+    if (formula[n->op][0])
+        return strcmp(formula[n->op][k], "ZERO");
+    switch (n->op) {
+    case OP_random:
+    case OP_orthogonal:
+    case OP_argmax:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* ---- elementwise ---- */
+
+#define X diff_value(d, n->in[0])
+#define Y diff_value(d, n->in[1])
+#define R diff_value(d, n)
+#define G g
+#define ZERO NULL
+#define K(v) make_const_of(d->to, g->dtype, v)
+#define NEG(a) node1(d->to, OP_neg, a)
+#define EXP(a) node1(d->to, OP_exp, a)
+#define LOG(a) node1(d->to, OP_log, a)
+#define SIGMOID(a) node1(d->to, OP_sigmoid, a)
+#define SIN(a) node1(d->to, OP_sin, a)
+#define COS(a) node1(d->to, OP_cos, a)
+#define FLOOR(a) node1(d->to, OP_floor, a)
+#define ADD(a, b) node2(d->to, OP_add, a, b)
+#define SUB(a, b) node2(d->to, OP_sub, a, b)
+#define MUL(a, b) node2(d->to, OP_mul, a, b)
+#define DIV(a, b) node2(d->to, OP_div, a, b)
+#define POW(a, b) node2(d->to, OP_pow, a, b)
+#define LT(a, b) node2(d->to, OP_lt, a, b)
+#define LE(a, b) node2(d->to, OP_le, a, b)
+#define GT(a, b) node2(d->to, OP_gt, a, b)
+#define GE(a, b) node2(d->to, OP_ge, a, b)
+#define SEL(c, a, b) node3(d->to, OP_select, c, a, b)
+
+static Node *map_gradient(Diff *d, Node *n, int k, Node *g)
+{
+    switch (n->op) {
+#define MAP1(name, forward, dx, ...) \
+    case OP_##name:                  \
+        return dx;
+#define MAP2(name, forward, dx, dy, ...) \
+    case OP_##name:                      \
+        if (k == 0)                      \
+            return dx;                   \
+        return dy;
+#define MAP3(name, forward, dx, dy, dz, ...) \
+    case OP_##name:                          \
+        if (k == 0)                          \
+            return dx;                       \
+        if (k == 1)                          \
+            return dy;                       \
+        return dz;
+#include "ir/op.def"
+    default:
+        return NULL;
+    }
+}
+
+static void rule_map(Diff *d, Node *n, Node *g)
+{
+    for (int k = 0; k < n->nin; k++)
+        if (d->active->node[n->in[k]->id] && grad_flows(n, k))
+            arrive_broadcast(d, n->in[k], map_gradient(d, n, k, g));
+}
+
+/* ---- types and views ---- */
+
+static void rule_cast(Diff *d, Node *n, Node *g)
+{
+    arrive_plain(d, n->in[0], make_cast(d->to, g, n->in[0]->dtype));
+}
+
+static void rule_broadcast(Diff *d, Node *n, Node *g)
+{
+    arrive_broadcast(d, n->in[0], g);
+}
+
+static void rule_reshape(Diff *d, Node *n, Node *g)
+{
+    arrive_plain(d, n->in[0], make_reshape(d->to, g, n->in[0]->shape));
+}
+
+static void rule_transpose(Diff *d, Node *n, Node *g)
+{
+    const Attr *perm = attr_get(n, ATTR_perm);
+    int inverse[RANK_MOST];
+    for (int i = 0; i < perm->n; i++)
+        inverse[perm->u.ints[i]] = i;
+    arrive_plain(d, n->in[0], make_transpose(d->to, g, inverse));
+}
+
+static void rule_slice(Diff *d, Node *n, Node *g)
+{
+    arrive(d, n->in[0], (Arrival){.kind = ARRIVE_slice, .grad = g, .slice = n});
+}
+
+static void rule_pad(Diff *d, Node *n, Node *g)
+{
+    int axis = (int)attr_int(n, ATTR_axis, 0);
+    arrive_plain(d, n->in[0],
+                 make_slice(d->to, g, axis, attr_get(n, ATTR_start)->u.dim,
+                            n->in[0]->shape.d[axis], (int)attr_int(n, ATTR_step, 1)));
+}
+
+static void rule_concat(Diff *d, Node *n, Node *g)
+{
+    int axis = (int)attr_int(n, ATTR_axis, 0);
+    Dim start = dim_int(0);
+    for (int k = 0; k < n->nin; k++) {
+        Dim size = n->in[k]->shape.d[axis];
+        if (d->active->node[n->in[k]->id])
+            arrive_plain(d, n->in[k], make_slice(d->to, g, axis, start, size, 1));
+        if (!dim_add(start, size, &start))
+            bug("the offset of part %d of a concat has no form", k + 1);
+    }
+}
+
+/* ---- reductions ---- */
+
+/* g without the reduced axes, with extent 1 there. */
+static Node *with_ones(Graph *to, Node *g, const Shape *x, const int64_t *axes, int naxes)
+{
+    Shape s = *x;
+    for (int i = 0; i < naxes; i++)
+        s.d[axes[i]] = dim_int(1);
+    return make_reshape(to, g, s);
+}
+
+static void rule_reduce_sum(Diff *d, Node *n, Node *g)
+{
+    const Attr *axes = attr_get(n, ATTR_axes);
+    Node *x = n->in[0];
+    g = with_ones(d->to, g, &x->shape, axes->u.ints, axes->n);
+    arrive_plain(d, x, make_broadcast(d->to, g, x->shape));
+}
+
+/* g where x has its first extremum along the axis, else 0. */
+static Node *to_first_extremum(Graph *to, bool is_max, Node *x, int axis, Node *g)
+{
+    Dim extent = x->shape.d[axis];
+    Shape line = shape_of(1, extent), tail = {.rank = x->shape.rank - axis};
+    int64_t at[] = {axis};
+    tail.d[0] = extent;
+    for (int i = 1; i < tail.rank; i++)
+        tail.d[i] = dim_int(1);
+    Attr attr[] = {attr_of_shape(ATTR_shape, line), attr_of_int(ATTR_axis, 0),
+                   attr_of_int(ATTR_dtype, DT_i32)};
+    Node *index = make_reshape(to, node_new(to, OP_iota, x->span, NULL, 0, attr, 3), tail);
+    Node *first = make_reduce(to, OP_argmax, is_max ? x : node1(to, OP_neg, x), &axis, 1);
+    first = with_ones(to, first, &x->shape, at, 1);
+    g = with_ones(to, g, &x->shape, at, 1);
+    return node3(to, OP_select, node2(to, OP_eq, index, first), g, make_const_of(to, g->dtype, 0));
+}
+
+/* Several axes are reduced one by one, the last first, so that the first of
+ * equals in row-major order is the first along each. */
+static void rule_reduce_extremum(Diff *d, Node *n, Node *g)
+{
+    const Attr *axes = attr_get(n, ATTR_axes);
+    Node *x[RANK_MOST + 1] = {[RANK_MOST] = NULL};
+    x[axes->n] = diff_value(d, n->in[0]);
+    for (int i = axes->n - 1; i > 0; i--) {
+        int axis = (int)axes->u.ints[i];
+        x[i] = make_reduce(d->to, n->op, x[i + 1], &axis, 1);
+    }
+    for (int i = 0; i < axes->n; i++)
+        g = to_first_extremum(d->to, n->op == OP_reduce_max, x[i + 1], (int)axes->u.ints[i], g);
+    arrive_plain(d, n->in[0], g);
+}
+
+/* ---- products ---- */
+
+static void labels_of(const Contract *c, int t, int o, char *out)
+{
+    for (int i = 0; i < c->term[t].rank[o]; i++)
+        out[i] = c->label[c->term[t].axis[o][i]];
+    out[c->term[t].rank[o]] = 0;
+}
+
+/* The factor's place is taken by the gradient, the sum is over what the factor
+ * lacks: dW of "nk,km->nm" is "nk,nm->skm". The gradient of a batch_contract
+ * is the same for all shards and carries no s. */
+static void rule_contract(Diff *d, Node *n, Node *g)
+{
+    Contract c;
+    char out[RANK_MOST + 1], l[2][RANK_MOST + 1];
+    int acc = (int)attr_int(n, ATTR_acc, 0);
+    contract_of(n, &c);
+    memcpy(out, c.label + c.batch, (size_t)(c.nout - c.batch));
+    out[c.nout - c.batch] = 0;
+    if (acc)
+        arrive_plain(d, n->in[0], g);
+    for (int t = 0; t < c.nterm; t++) {
+        Node **in = n->in + acc + 2 * t;
+        labels_of(&c, t, 0, l[0]);
+        labels_of(&c, t, 1, l[1]);
+        if (d->active->node[in[0]->id])
+            arrive_product(d, in[0], l[0], g, out, diff_value(d, in[1]), l[1]);
+        if (d->active->node[in[1]->id])
+            arrive_product(d, in[1], l[1], diff_value(d, in[0]), l[0], g, out);
+    }
+}
+
+static void rule_sum_shards(Diff *d, Node *n, Node *g)
+{
+    arrive_plain(d, n->in[0], g);
+}
+
+/* ---- indexed ---- */
+
+static void rule_gather(Diff *d, Node *n, Node *g)
+{
+    Attr shape = attr_of_shape(ATTR_shape, n->in[0]->shape);
+    Node *in[] = {diff_value(d, n->in[1]), g};
+    arrive_plain(d, n->in[0], node_new(d->to, OP_scatter_add, n->span, in, 2, &shape, 1));
+}
+
+static void rule_scatter_add(Diff *d, Node *n, Node *g)
+{
+    arrive_plain(d, n->in[1], node2(d->to, OP_gather, g, diff_value(d, n->in[0])));
+}
+
+/* ---- the table ---- */
+
+typedef void (*Rule)(Diff *d, Node *n, Node *g);
+
+static const Rule rules[NOP] = {
+#define MAP1(name, ...) [OP_##name] = rule_map,
+#define MAP2(name, ...) [OP_##name] = rule_map,
+#define MAP3(name, ...) [OP_##name] = rule_map,
+#include "ir/op.def"
+    [OP_cast] = rule_cast,
+    [OP_broadcast] = rule_broadcast,
+    [OP_reshape] = rule_reshape,
+    [OP_transpose] = rule_transpose,
+    [OP_slice] = rule_slice,
+    [OP_pad] = rule_pad,
+    [OP_concat] = rule_concat,
+    [OP_reduce_sum] = rule_reduce_sum,
+    [OP_reduce_max] = rule_reduce_extremum,
+    [OP_reduce_min] = rule_reduce_extremum,
+    [OP_contract] = rule_contract,
+    [OP_batch_contract] = rule_contract,
+    [OP_sum_shards] = rule_sum_shards,
+    [OP_gather] = rule_gather,
+    [OP_scatter_add] = rule_scatter_add,
+};
+
+void grad_rule(Diff *d, Node *n, Node *g)
+{
+    if (!rules[n->op])
+        return;
+    if (shape_has_shards(&n->shape) && n->op != OP_batch_contract)
+        bug("no gradient through %s of a tensor of shards", op_info[n->op].name);
+    rules[n->op](d, n, g);
+}

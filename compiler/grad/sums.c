@@ -1,0 +1,171 @@
+/* Sums that gradients need: un-broadcasting, once for all operations, and the
+ * products that come of products.
+ *
+ * A sum over the batch is one batch_contract that contracts all other summed
+ * axes with it: the gradient of W in x[N, T, k] @ W[k, m] is "ntk,ntm->skm" and
+ * that of a bias "n,ntm->sm" with a constant 1 of shape [N].
+ */
+#include "grad/diff.h"
+
+#include "ir/contract.h"
+
+#include <string.h>
+
+/* Labels for axes that need names: 'n' and 's' are the batch and the shards. */
+static const char letters[] = "tkmijabcdefghlopqruvwxyz";
+
+static Shape batch_only(void)
+{
+    return shape_of(1, dim_sym(SYM_N));
+}
+
+static void push(char *text, char c)
+{
+    size_t n = strlen(text);
+    text[n] = c;
+    text[n + 1] = 0;
+}
+
+Shape product_shape(const char *spec, const Node *a, const Node *b)
+{
+    const char *why, *arrow = strstr(spec, "->"), *comma = strchr(spec, ',');
+    Contract c;
+    if (!contract_parse(spec, &c, &why))
+        bug("product %s: %s", spec, why);
+    Shape s = {.rank = 0};
+    for (const char *out = arrow + 2; *out; out++) {
+        const char *in_a = memchr(spec, *out, (size_t)(comma - spec));
+        const char *in_b = memchr(comma, *out, (size_t)(arrow - comma));
+        s.d[s.rank++] = *out == 's' ? dim_sym(SYM_S)
+                        : in_a      ? a->shape.d[in_a - spec]
+                                    : b->shape.d[in_b - comma - 1];
+    }
+    return s;
+}
+
+/* ---- un-broadcasting ---- */
+
+/* The axis of x that axis i of the broadcast shape comes from, or -1. */
+static int source_axis(const Shape *x, const Shape *out, int i)
+{
+    bool x_leads = shape_has_batch(x) || shape_has_shards(x);
+    bool out_leads = shape_has_batch(out) || shape_has_shards(out);
+    if (i == 0 && out_leads)
+        return x_leads ? 0 : -1;
+    int k = i - (out->rank - x->rank);
+    return k >= (x_leads ? 1 : 0) ? k : -1;
+}
+
+static bool is_summed(const Shape *x, const Shape *out, int i)
+{
+    int k = source_axis(x, out, i);
+    return k < 0 || (dim_is(x->d[k], 1) && !dim_is(out->d[i], 1));
+}
+
+/* A factor of a product that is summed away is a factor of the contraction:
+ * the gradient of p in p[m] * x[N, m] is "nm,nm->sm" of dy and x. */
+static bool is_plain_product(const Node *g)
+{
+    return g->op == OP_mul && shape_equal(&g->in[0]->shape, &g->shape) &&
+           shape_equal(&g->in[1]->shape, &g->shape);
+}
+
+static void arrive_batch_sum(Diff *d, Node *x, Node *g)
+{
+    char labels[RANK_MOST + 1] = "n", spec[4 * RANK_MOST] = "", out[RANK_MOST + 2] = "s";
+    for (int i = 1; i < g->shape.rank; i++) {
+        push(labels, letters[i - 1]);
+        /* axes of extent 1 leave the sum and come back by the reshape to x's shape */
+        if (!is_summed(&x->shape, &g->shape, i))
+            push(out, letters[i - 1]);
+    }
+    Arrival a = {.kind = ARRIVE_batch, .keep = x->shape};
+    if (is_plain_product(g)) {
+        strcat(spec, labels);
+        a.a = g->in[0];
+        a.b = g->in[1];
+    } else {
+        strcat(spec, "n");
+        a.a = make_broadcast(d->to, make_const_of(d->to, g->dtype, 1), batch_only());
+        a.b = g;
+    }
+    a.spec = arena_printf(d->arena, "%s,%s->%s", spec, labels, out);
+    arrive(d, x, a);
+}
+
+void arrive_broadcast(Diff *d, Node *x, Node *g)
+{
+    if (!d->active->node[x->id])
+        return;
+    if (shape_equal(&x->shape, &g->shape)) {
+        arrive_plain(d, x, g);
+        return;
+    }
+    if (shape_has_batch(&g->shape) && !shape_has_batch(&x->shape)) {
+        arrive_batch_sum(d, x, g);
+        return;
+    }
+    int axes[RANK_MOST], n = 0;
+    for (int i = 0; i < g->shape.rank; i++)
+        if (is_summed(&x->shape, &g->shape, i))
+            axes[n++] = i;
+    if (n)
+        g = make_reduce(d->to, OP_reduce_sum, g, axes, n);
+    arrive_plain(d, x, make_reshape(d->to, g, x->shape));
+}
+
+/* ---- products ---- */
+
+static bool all_in(const char *labels, const char *set)
+{
+    return strspn(labels, set) == strlen(labels);
+}
+
+/* x, with axes named by l, as an operand whose axes are those of out that l has,
+ * extent 1 for those it lacks. */
+static Node *align_to(Graph *g, Node *x, const char *l, const char *out)
+{
+    int perm[RANK_MOST], n = 0;
+    Shape s = {.rank = 0};
+    if (x->shape.rank == 0)
+        return x;
+    for (const char *c = out; *c; c++) {
+        const char *at = strchr(l, *c);
+        if (at)
+            perm[n++] = (int)(at - l);
+        if (at || *c != 'n') /* a missing batch needs no axis */
+            s.d[s.rank++] = at ? x->shape.d[at - l] : dim_int(1);
+    }
+    return make_reshape(g, make_transpose(g, x, perm), s);
+}
+
+void arrive_product(Diff *d, Node *x, const char *lx, Node *a, const char *la, Node *b,
+                    const char *lb)
+{
+    char have[RANK_MOST + 1] = "";
+    Shape keep = {.rank = 0};
+    for (int i = 0; lx[i]; i++) {
+        bool found = strchr(la, lx[i]) || strchr(lb, lx[i]);
+        if (found)
+            push(have, lx[i]);
+        if (found || lx[i] != 'n') /* a missing batch is broadcast from nothing */
+            keep.d[keep.rank++] = found ? x->shape.d[i] : dim_int(1);
+    }
+    bool batch = !strchr(lx, 'n') && (strchr(la, 'n') || strchr(lb, 'n'));
+    if (batch) {
+        Arrival r = {.kind = ARRIVE_batch, .a = a, .b = b, .keep = keep};
+        r.spec = arena_printf(d->arena, "%s,%s->s%s", la, lb, have);
+        arrive(d, x, r);
+        return;
+    }
+    Node *g;
+    if (all_in(la, have) && all_in(lb, have)) {
+        /* nothing is summed: a product of elements, which fuses with its neighbours */
+        g = node2(d->to, OP_mul, align_to(d->to, a, la, have), align_to(d->to, b, lb, have));
+    } else {
+        const char *spec = arena_printf(d->arena, "%s,%s->%s", la, lb, have);
+        g = make_contract(d->to, spec, (Node *[]){a, b}, 2);
+    }
+    g = make_reshape(d->to, g, keep);
+    arrive_plain(d, x, make_broadcast(d->to, g, x->shape));
+}

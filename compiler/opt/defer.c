@@ -1,0 +1,203 @@
+/* pass_defer: a product summed over time becomes one product after the loop.
+ *
+ * In the scan of a gradient, dW is a carry [S, ...] that starts at zero and whose
+ * next value is batch_contract(dW, a[t], b[t]) with acc. Such a carry leaves the
+ * loop: a and b are stacked (a sequence is its own stack, a constant has none),
+ * and batch_contract over the stacks, with a label for time, gives the sum.
+ *
+ * Exact: the loop runs from the last step to the first, and batch_contract runs
+ * through a label of run-time length in the same direction. A length known when
+ * compiling would run upwards, so there the stacks are turned round by a view.
+ * In a loop that runs forwards the carry stays.
+ */
+#include "opt/opt.h"
+
+#include "ir/contract.h"
+#include "opt/rewrite.h"
+
+#include <string.h>
+
+typedef struct { Node *node; bool has_time; } Stacked;
+
+/* ---- what may be deferred ---- */
+
+static bool is_carry_sum(const Node *scan, int i)
+{
+    const Graph *body = scan->body;
+    const Node *in = body->inputs.at[i], *next = body->outputs.at[i].node;
+    if (next->op != OP_batch_contract || !attr_int(next, ATTR_acc, 0) || next->in[0] != in)
+        return false;
+    if (!is_number_of(scan->in[i], 0) || !shape_has_shards(&in->shape))
+        return false;
+    int reads = 0, uses = 0;
+    for (int k = 0; k < body->nodes.n; k++)
+        for (int m = 0; m < body->nodes.at[k]->nin; m++) {
+            reads += body->nodes.at[k]->in[m] == in;
+            uses += body->nodes.at[k]->in[m] == next;
+        }
+    for (int k = 0; k < body->outputs.n; k++) {
+        reads += body->outputs.at[k].node == in;
+        uses += body->outputs.at[k].node == next;
+    }
+    return reads == 1 && uses == 1;
+}
+
+/* A node computed from numbers and indices alone, such as the 1 of a bias's sum. */
+static bool is_literal(const Node *n, int depth)
+{
+    if (n->op == OP_input || n->op == OP_random || n->op == OP_scan || depth == 0)
+        return false;
+    for (int k = 0; k < n->nin; k++)
+        if (!is_literal(n->in[k], depth - 1))
+            return false;
+    return true;
+}
+
+static Node *copy_literal(Graph *g, const Node *n)
+{
+    Node **in = NEW_ARRAY(g->arena, Node *, n->nin);
+    for (int k = 0; k < n->nin; k++)
+        in[k] = copy_literal(g, n->in[k]);
+    return node_on(g, n, in);
+}
+
+/* Does the value move with time? */
+static bool has_time(const Node *scan, const Node *n)
+{
+    int moving = (int)(attr_int(scan, ATTR_ncarry, 0) + attr_int(scan, ATTR_nseq, 0));
+    for (int p = moving; p < scan->nin; p++)
+        if (scan->body->inputs.at[p] == n)
+            return false;
+    return !is_literal(n, 4);
+}
+
+/* All steps of a node of the body, in the graph around the scan. */
+static Stacked stacked(Node *scan, Node *n)
+{
+    int ncarry = (int)attr_int(scan, ATTR_ncarry, 0);
+    for (int p = ncarry; p < scan->nin; p++)
+        if (scan->body->inputs.at[p] == n)
+            return (Stacked){scan->in[p], has_time(scan, n)};
+    if (!has_time(scan, n))
+        return (Stacked){copy_literal(scan->graph, n), false};
+    return (Stacked){make_result(scan->graph, scan, scan_stack(scan, n)), true};
+}
+
+/* ---- the product after the loop ---- */
+
+/* Time must run downwards. */
+static Node *downwards(Graph *g, Node *x)
+{
+    int axis = shape_has_batch(&x->shape);
+    int64_t steps;
+    Dim length = x->shape.d[axis];
+    return dim_const(length, &steps) ? make_slice(g, x, axis, dim_int(steps - 1), length, -1) : x;
+}
+
+static char free_letter(const char *spec)
+{
+    for (const char *c = "tabcdefghijklmopqruvwxyz"; *c; c++)
+        if (!strchr(spec, *c))
+            return *c;
+    return 0;
+}
+
+/* The operand's labels with time after the batch. */
+static char *with_time(Arena *a, const char *labels, size_t n, char time)
+{
+    size_t lead = n > 0 && labels[0] == 'n';
+    return arena_printf(a, "%.*s%c%.*s", (int)lead, labels, time, (int)(n - lead), labels + lead);
+}
+
+static Node *product_after(Node *scan, const Node *next)
+{
+    Graph *g = scan->graph;
+    const char *spec = attr_str(next, ATTR_spec), *comma = strchr(spec, ',');
+    const char *labels[2] = {spec, comma + 1}, *arrow = strstr(spec, "->");
+    size_t count[2] = {(size_t)(comma - spec), (size_t)(arrow - comma - 1)};
+    char time = free_letter(spec);
+    Node *x[2];
+    const char *l[2];
+    for (int o = 0; o < 2; o++) {
+        Stacked s = stacked(scan, next->in[1 + o]);
+        x[o] = s.has_time ? downwards(g, s.node) : s.node;
+        l[o] = s.has_time ? with_time(g->arena, labels[o], count[o], time)
+                          : arena_strndup(g->arena, labels[o], count[o]);
+    }
+    spec = arena_printf(g->arena, "%s,%s%s", l[0], l[1], arrow);
+    Node *n = make_batch_contract(g, spec, NULL, x[0], x[1]);
+    n->span = next->span;
+    return n;
+}
+
+/* Time must be the outermost of the summed labels, as it is in the loop: the
+ * first to appear, and not of fixed length beside one of run-time length. */
+static bool time_is_outermost(const Node *scan, const Node *next, bool first_has_time)
+{
+    Contract c;
+    Dim extent[LABELS_MOST];
+    int64_t v;
+    bool fixed = dim_const(attr_get(scan, ATTR_length)->u.dim, &v);
+    contract_of(next, &c);
+    contract_extents(next, &c, extent);
+    for (int l = c.nout; l < c.nlabel; l++) {
+        if (c.label[l] == 'n')
+            continue;
+        if (fixed && !dim_const(extent[l], &v))
+            return false;
+        for (int i = 0; !first_has_time && i < c.term[0].rank[0]; i++)
+            if (c.term[0].axis[0][i] == l)
+                return false;
+    }
+    return true;
+}
+
+static bool may_defer(const Node *scan, const Node *next)
+{
+    bool time[2];
+    for (int o = 0; o < 2; o++) {
+        time[o] = has_time(scan, next->in[1 + o]);
+        if (time[o] && next->in[1 + o]->shape.rank == RANK_MOST)
+            return false;
+    }
+    return (time[0] || time[1]) && time_is_outermost(scan, next, time[0]) &&
+           free_letter(attr_str(next, ATTR_spec));
+}
+
+static bool defer_carry(Node *scan, int i, const Users *users)
+{
+    const Node *next = scan->body->outputs.at[i].node;
+    Node *sum = NULL;
+    if (!is_carry_sum(scan, i) || !may_defer(scan, next))
+        return false;
+    for (int k = 0; k < users->at.n; k++) {
+        if (attr_int(users->at.at[k], ATTR_index, 0) != i)
+            continue;
+        if (!sum)
+            sum = product_after(scan, next);
+        graph_replace(scan->graph, users->at.at[k], sum);
+    }
+    return sum;
+}
+
+void pass_defer(Graph *g)
+{
+    graph_compact(g);
+    for_bodies(g, pass_defer);
+    Arena *scratch = arena_new();
+    Users *users = graph_users(scratch, g);
+    bool changed = false;
+    for (int i = 0, n = g->nodes.n; i < n; i++) {
+        Node *scan = g->nodes.at[i];
+        if (scan->op != OP_scan || !attr_int(scan, ATTR_reverse, 0))
+            continue;
+        for (int c = 0; c < attr_int(scan, ATTR_ncarry, 0); c++)
+            changed |= defer_carry(scan, c, &users[scan->id]);
+    }
+    arena_free(scratch);
+    if (changed) {
+        graph_compact(g);
+        prune_scans(g);
+        graph_compact(g);
+    }
+}

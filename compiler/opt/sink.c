@@ -1,0 +1,206 @@
+/* pass_sink: slices move towards the leaves.
+ *
+ *   slice(f(a, b))           ->  f(slice a, slice b)       f elementwise
+ *   slice(contract(x, W))    ->  contract(x, slice W)      along an output label
+ *   slice(concat(a, b))      ->  the parts of a and b that it covers
+ *   slice(broadcast(x))      ->  broadcast(slice x)
+ *
+ * so that the gates of a cell, cut from one product, are products of their own
+ * and fuse with what follows them. Only where nothing is computed twice: all
+ * users of the node are slices along one axis that do not overlap. Each element
+ * keeps its operations and their order: exact.
+ */
+#include "opt/opt.h"
+
+#include "ir/contract.h"
+#include "opt/rewrite.h"
+
+enum { ROUNDS_MOST = 256 };
+
+typedef struct { int axis, step; Dim start, size; } Range;
+
+static Range range_of(const Node *n)
+{
+    return (Range){(int)attr_int(n, ATTR_axis, 0), (int)attr_int(n, ATTR_step, 1),
+                   attr_get(n, ATTR_start)->u.dim, attr_get(n, ATTR_size)->u.dim};
+}
+
+static Node *cut(Graph *g, Node *x, int axis, Range r)
+{
+    return make_slice(g, x, axis, r.start, r.size, r.step);
+}
+
+/* ---- may it sink? ---- */
+
+/* The elements [lo, hi] that a slice lies between. */
+static bool bounds(Range r, int64_t *lo, int64_t *hi)
+{
+    int64_t start, size;
+    if (!dim_const(r.start, &start) || !dim_const(r.size, &size))
+        return false;
+    int64_t last = start + (size - 1) * r.step;
+    *lo = start < last ? start : last;
+    *hi = start < last ? last : start;
+    return true;
+}
+
+static bool is_whole(const Node *n)
+{
+    return dim_equal(n->shape.d[range_of(n).axis], n->in[0]->shape.d[range_of(n).axis]);
+}
+
+static bool are_disjoint(const Node *a, const Node *b)
+{
+    int64_t lo[2], hi[2];
+    if (range_of(a).axis != range_of(b).axis || !bounds(range_of(a), &lo[0], &hi[0]) ||
+        !bounds(range_of(b), &lo[1], &hi[1]))
+        return false;
+    return hi[0] < lo[1] || hi[1] < lo[0];
+}
+
+/* All uses of x are slices, together covering each element at most once. */
+static bool is_cut_apart(const Users *users, int nuses)
+{
+    if (users->at.n == 0 || nuses != users->at.n)
+        return false;
+    for (int i = 0; i < users->at.n; i++) {
+        const Node *s = users->at.at[i];
+        if (s->op != OP_slice || (users->at.n == 1 && is_whole(s) && range_of(s).step == 1))
+            return false;
+        for (int k = 0; k < i; k++)
+            if (!are_disjoint(users->at.at[k], s))
+                return false;
+    }
+    return true;
+}
+
+/* ---- one step down ---- */
+
+static Node *through_map(Graph *g, Node *x, Range r)
+{
+    Node *in[3];
+    for (int k = 0; k < x->nin; k++) {
+        int axis = operand_axis(&x->in[k]->shape, &x->shape, r.axis);
+        bool has = axis >= 0 && !dim_is(x->in[k]->shape.d[axis], 1);
+        in[k] = has ? cut(g, x->in[k], axis, r) : x->in[k];
+    }
+    return node_on(g, x, in);
+}
+
+static Node *through_contract(Graph *g, Node *x, Range r)
+{
+    Contract c;
+    Node *in[2 * TERMS_MOST + 1];
+    int acc = (int)attr_int(x, ATTR_acc, 0);
+    contract_of(x, &c);
+    if (acc)
+        in[0] = cut(g, x->in[0], r.axis, r);
+    for (int t = 0; t < c.nterm; t++)
+        for (int o = 0; o < 2; o++) {
+            int k = acc + 2 * t + o;
+            in[k] = x->in[k];
+            for (int i = 0; i < c.term[t].rank[o]; i++)
+                if (c.term[t].axis[o][i] == r.axis)
+                    in[k] = cut(g, x->in[k], i, r);
+        }
+    return node_on(g, x, in);
+}
+
+/* Along the joined axis: the parts covered, in the slice's order. */
+static Node *across_parts(Graph *g, Node *x, Range r)
+{
+    int64_t lo, hi, from = 0, extent;
+    Node **part = NEW_ARRAY(g->arena, Node *, x->nin);
+    int n = 0;
+    if (r.step != 1 || !bounds(r, &lo, &hi))
+        return NULL;
+    for (int k = 0; k < x->nin; k++, from += extent) {
+        if (!dim_const(x->in[k]->shape.d[r.axis], &extent))
+            return NULL;
+        int64_t a = lo > from ? lo : from, b = hi < from + extent - 1 ? hi : from + extent - 1;
+        if (a > b)
+            continue;
+        part[n++] = b - a + 1 == extent ? x->in[k]
+                                        : make_slice(g, x->in[k], r.axis, dim_int(a - from),
+                                                     dim_int(b - a + 1), 1);
+    }
+    return make_concat(g, part, n, r.axis);
+}
+
+static Node *through_concat(Graph *g, Node *x, Range r)
+{
+    int axis = (int)attr_int(x, ATTR_axis, 0);
+    if (axis == r.axis)
+        return across_parts(g, x, r);
+    Node **part = NEW_ARRAY(g->arena, Node *, x->nin);
+    for (int k = 0; k < x->nin; k++)
+        part[k] = cut(g, x->in[k], r.axis, r);
+    return make_concat(g, part, x->nin, axis);
+}
+
+static Node *through_broadcast(Graph *g, Node *x, Node *slice, Range r)
+{
+    Node *y = x->in[0];
+    int axis = operand_axis(&y->shape, &x->shape, r.axis);
+    bool has = axis >= 0 && !dim_is(y->shape.d[axis], 1);
+    return make_broadcast(g, has ? cut(g, y, axis, r) : y, slice->shape);
+}
+
+/* What takes the place of slice(x), or null where x lets none through. */
+static Node *sunk(Graph *g, Node *x, Node *slice)
+{
+    Range r = range_of(slice);
+    if (op_info[x->op].kind == KIND_map)
+        return through_map(g, x, r);
+    switch (x->op) {
+    case OP_contract:
+        return through_contract(g, x, r);
+    case OP_concat:
+        return through_concat(g, x, r);
+    case OP_broadcast:
+        return through_broadcast(g, x, slice, r);
+    default:
+        return NULL;
+    }
+}
+
+/* ---- the pass ---- */
+
+static bool sink_once(Graph *g)
+{
+    Arena *scratch = arena_new();
+    Users *users = graph_users(scratch, g);
+    int *uses = count_uses(scratch, g);
+    bool changed = false;
+    for (int i = 0, n = g->nodes.n; i < n; i++) {
+        Node *x = g->nodes.at[i];
+        if (!is_cut_apart(&users[i], uses[i]))
+            continue;
+        for (int k = 0; k < users[i].at.n; k++) {
+            Node *slice = users[i].at.at[k];
+            int made = g->nodes.n;
+            Node *y = sunk(g, x, slice);
+            if (!y)
+                break;
+            for (int m = made; m < g->nodes.n; m++)
+                if (g->nodes.at[m]->op == OP_slice)
+                    g->nodes.at[m]->span = slice->span;
+            if (y->id >= made && !y->name)
+                y->name = slice->name;
+            graph_replace(g, slice, y);
+            changed = true;
+        }
+    }
+    arena_free(scratch);
+    if (changed)
+        graph_compact(g);
+    return changed;
+}
+
+void pass_sink(Graph *g)
+{
+    graph_compact(g);
+    for_bodies(g, pass_sink);
+    for (int round = 0; round < ROUNDS_MOST && sink_once(g); round++)
+        ;
+}
