@@ -55,11 +55,17 @@ static void skip_space(Reader *r)
     }
 }
 
+static bool in_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Punctuation, or a word that ends there. */
 static bool accept(Reader *r, const char *token)
 {
     size_t n = strlen(token);
     skip_space(r);
-    if (strncmp(r->p, token, n))
+    if (strncmp(r->p, token, n) || (in_word(token[n - 1]) && in_word(r->p[n])))
         return false;
     r->p += n;
     return true;
@@ -75,7 +81,7 @@ static char *read_word(Reader *r)
 {
     skip_space(r);
     const char *start = r->p;
-    while (isalnum((unsigned char)*r->p) || *r->p == '_')
+    while (in_word(*r->p))
         r->p++;
     return r->p == start ? NULL : arena_strndup(r->scratch, start, (size_t)(r->p - start));
 }
@@ -191,7 +197,7 @@ static bool read_symbol(Reader *r, const Graph *g, int *sym)
 static bool read_dim(Reader *r, const Graph *g, Dim *d)
 {
     int64_t mul = 1, add = 0, div = 1;
-    int sym;
+    int sym = SYM_none;
     skip_space(r);
     const char *start = r->p;
     bool open = accept(r, "(");
@@ -417,11 +423,11 @@ static bool read_line(Reader *r, Graph *g, Labels *labels, Line *l)
         if (op_takes(l->op, ATTR_shape))
             list_push(r->scratch, &l->attrs, attr_of_shape(ATTR_shape, l->s));
     }
-    if (accept(r, "as ") && !(l->name = read_string(r)))
+    if (accept(r, "as") && !(l->name = read_string(r)))
         return false;
     if (l->op != OP_scan)
         return l->typed || fail(r, start, "needed a type after this operation");
-    return expect(r, "body ") && (l->body = read_graph(r, g)) != NULL;
+    return expect(r, "body") && (l->body = read_graph(r, g)) != NULL;
 }
 
 static bool make_node(Reader *r, Graph *g, const Line *l, const char *start, Node **out)
@@ -482,6 +488,7 @@ static bool read_output(Reader *r, Graph *g, Labels *labels)
 static bool read_length(Reader *r, Graph *g)
 {
     int64_t most = 0;
+    skip_space(r);
     const char *start = r->p;
     char *name = read_name(r);
     if (!name)
@@ -515,9 +522,9 @@ static Graph *read_graph(Reader *r, Graph *outer)
         skip_space(r);
         if (*r->p == '%')
             ok = read_node(r, g, &labels);
-        else if (accept(r, "length "))
+        else if (accept(r, "length"))
             ok = read_length(r, g);
-        else if (accept(r, "output "))
+        else if (accept(r, "output"))
             ok = read_output(r, g, &labels);
         else
             ok = fail(r, r->p, "needed a node, an output or } here");
@@ -532,7 +539,7 @@ Graph *graph_read(Arena *a, Diag *d, int32_t source)
 {
     const char *text = d->sources.at[source - 1].text;
     Reader r = {a, arena_new(), d, text, text, source, 0};
-    Graph *g = expect(&r, "graph ") ? read_graph(&r, NULL) : NULL;
+    Graph *g = expect(&r, "graph") ? read_graph(&r, NULL) : NULL;
     skip_space(&r);
     if (g && *r.p) {
         fail(&r, r.p, "the graph has ended above");
