@@ -354,31 +354,43 @@ void stmt_else(Parser *p, Stmt *s, StmtList orelse)
 
 /* ---- definitions ---- */
 
+/* The start of the line before the one that starts at `line`. */
+static const char *line_above(const char *text, const char *line)
+{
+    line--;
+    while (line > text && line[-1] != '\n')
+        line--;
+    return line;
+}
+
+static const char *skip_blanks(const char *s)
+{
+    return s + strspn(s, " \t");
+}
+
 /* The comment lines right above the line at `lo`, without # and the space after it. */
 static const char *doc_above(Parser *p, uint32_t lo)
 {
-    const char *text = p->text, *line = text + lo;
-    while (line > text && (line[-1] == ' ' || line[-1] == '\t'))
-        line--;
-    if (line > text && line[-1] != '\n')
+    const char *end = p->text + lo;
+    while (end > p->text && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    const char *line = end;
+    while (line > p->text && line[-1] == '\n' && *skip_blanks(line_above(p->text, line)) == '#')
+        line = line_above(p->text, line);
+    if (line == end)
         return NULL;
-    const char *doc = NULL;
-    while (line > text) {
-        const char *end = line - 1, *s = end;
-        while (s > text && s[-1] != '\n')
-            s--;
-        line = s;
-        while (s < end && (*s == ' ' || *s == '\t'))
-            s++;
-        if (s == end || *s++ != '#')
-            break;
-        s += s < end && *s == ' ';
-        while (end > s && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
-            end--;
-        doc = doc ? arena_printf(p->arena, "%.*s\n%s", (int)(end - s), s, doc)
-                  : arena_strndup(p->arena, s, (size_t)(end - s));
+    LIST(char) doc = {0};
+    while (line < end) {
+        const char *s = skip_blanks(line) + 1, *stop = s + strcspn(s, "\n");
+        line = stop + 1;
+        s += *s == ' ';
+        while (stop > s && strchr(" \t\r", stop[-1]))
+            stop--;
+        for (; s < stop; s++)
+            list_push(p->arena, &doc, *s);
+        list_push(p->arena, &doc, line < end ? '\n' : '\0');
     }
-    return doc;
+    return doc.at;
 }
 
 Stmt *stmt_named(Parser *p, StmtKind kind, Span head, const Token *word, const Token *name)

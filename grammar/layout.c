@@ -75,10 +75,17 @@ bool word_is_operator(const char *word)
 /* The first raw token from i on that is no comment and no newline. */
 static int skip_lines(const Filter *f, int i)
 {
-    const Token *raw = f->layout->raw.at;
-    while (raw[i].kind == TOK_NL || raw[i].kind == TOK_COMMENT || raw[i].kind == TOK_SPACE)
-        i++;
-    return i;
+    return f->layout->solid[i];
+}
+
+static const int *find_solid(Arena *a, const TokenList *raw)
+{
+    int *solid = NEW_ARRAY(a, int, raw->n);
+    for (int i = raw->n - 1; i >= 0; i--) {
+        int kind = raw->at[i].kind;
+        solid[i] = i < raw->n - 1 && (kind == TOK_NL || kind == TOK_COMMENT) ? solid[i + 1] : i;
+    }
+    return solid;
 }
 
 /* The raw token after the `)` that closes the `(` at i, or the end of the source. */
@@ -120,8 +127,7 @@ static bool is_head(const Filter *f, int i, int kind, bool top)
 {
     const Token *raw = f->layout->raw.at;
     if (raw[i + 1].kind != TOK_NAME) {
-        bool no_name = kind == TOK_TRAIN || kind == TOK_MODEL || kind == TOK_DATA;
-        return no_name && raw[skip_lines(f, i + 1)].kind == TOK_LBRACE;
+        return raw[skip_lines(f, i + 1)].kind == TOK_LBRACE;
     }
     if (top && kind != TOK_TRAIN)
         return true;
@@ -265,10 +271,12 @@ static void close_unclosed(Filter *f, int keep, Span here)
 
 /* ---- closing brackets ---- */
 
+/* Whether the rest of the line, as far as people look, has a token of a kind. */
 static bool line_has(const Filter *f, int i, int kind)
 {
+    enum { FAR = 100 };
     const Token *raw = f->layout->raw.at;
-    for (; raw[i].kind != TOK_NL && raw[i].kind != TOK_END; i++)
+    for (int end = i + FAR; i < end && raw[i].kind != TOK_NL && raw[i].kind != TOK_END; i++)
         if (raw[i].kind == kind)
             return true;
     return false;
@@ -427,11 +435,21 @@ static void word(Filter *f, int i)
     put(f, *t);
 }
 
+/* Whether the innermost bracket holds the formals of a definition. */
+static bool in_formals(const Filter *f)
+{
+    if (innermost(f) != '(')
+        return false;
+    int at = f->open.at[f->open.n - 1].out;
+    return at >= 2 && f->layout->tokens.at[at - 2].kind == TOK_DEF;
+}
+
 static bool brace(Filter *f, int i)
 {
     int before = previous(f);
-    if (before == '=' || before == '(' || before == '[' || before == ',' || before == ':' ||
-        before == TOK_LDICT || f->expression)
+    bool unclosed = in_formals(f) && before != '=';
+    if (!unclosed && (before == '=' || before == '(' || before == '[' || before == ',' || before == ':' ||
+        before == TOK_LDICT || f->expression))
         return open_bracket(f, i, TOK_LDICT);
     close_unclosed(f, 0, f->layout->raw.at[i].span);
     return open_bracket(f, i, TOK_LBRACE);
@@ -455,6 +473,7 @@ bool layout_filter(Arena *a, Diag *d, bool expression, Layout *out)
 {
     Filter f = {.arena = a, .diag = d, .layout = out, .expression = expression, .at_start = true,
                 .for_depth = -1};
+    out->solid = find_solid(a, &out->raw);
     for (int i = 0; i < out->raw.n; i++) {
         Token *t = &out->raw.at[i];
         bool ok = true;

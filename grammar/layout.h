@@ -26,6 +26,7 @@ typedef LIST(Token) TokenList;
  * TOK_SPACE. tokens: what the parser reads. */
 typedef struct {
     TokenList raw, tokens;
+    const int *solid;    /* of each raw token: the first from it on that is text, no line end */
     LIST(Span) poisoned; /* stretches between mismatched brackets: already reported */
 } Layout;
 

@@ -12,15 +12,46 @@
 
 int weft_yyparse(Parser *p);
 
+static int reported(const Diag *d)
+{
+    return d->nerror + d->nunsupported + d->nsuppressed;
+}
+
+/* The lexer, the filter and the parser each report in the text's order: puts the messages
+ * from `first` on, each with its notes, in one order. */
+static void sort_messages(Arena *a, Diag *d, int first)
+{
+    int n = d->messages.n - first, nsorted = 0;
+    if (n < 2)
+        return;
+    Message *sorted = NEW_ARRAY(a, Message, n), *found = d->messages.at + first;
+    bool *used = NEW_ARRAY(a, bool, n);
+    while (nsorted < n) {
+        int best = -1;
+        for (int i = 0; i < n; i++)
+            if (!used[i] && found[i].kind != DIAG_note &&
+                (best < 0 || found[i].span.lo < found[best].span.lo))
+                best = i;
+        if (best < 0)
+            return; /* a note without a message: leave all as it is */
+        do {
+            used[best] = true;
+            sorted[nsorted++] = found[best++];
+        } while (best < n && found[best].kind == DIAG_note);
+    }
+    memcpy(found, sorted, sizeof *sorted * (size_t)n);
+}
+
 bool parser_run(Parser *p)
 {
-    int reported = p->diag->nerror + p->diag->nunsupported + p->diag->nsuppressed;
+    int before = reported(p->diag), first = p->diag->messages.n;
     p->text = p->diag->sources.at[p->file - 1].text;
     p->next = -1;
     if (lex_source(p->arena, p->diag, p->file, &p->layout.raw) &&
         layout_filter(p->arena, p->diag, p->expression, &p->layout))
         weft_yyparse(p);
-    return p->diag->nerror + p->diag->nunsupported + p->diag->nsuppressed == reported;
+    sort_messages(p->arena, p->diag, first);
+    return reported(p->diag) == before;
 }
 
 /* What stands at the top of a file: definitions and blocks. */
@@ -148,12 +179,15 @@ static const char *token_text(Parser *p, const Token *t)
         return t->text ? t->text : "the end of the file";
     if (t->kind == ',' && t->text)
         return t->text;
-    int n = (int)(t->span.hi - t->span.lo), most = 40;
-    if (t->kind == TOK_STRING)
-        return arena_printf(p->arena, "the text %.*s%s", n < most ? n : most, p->text + t->span.lo,
-                            n <= most ? "" : "...");
-    return arena_printf(p->arena, "`%.*s%s`", n < most ? n : most, p->text + t->span.lo,
-                        n <= most ? "" : "...");
+    enum { MOST = 40 };
+    const char *s = p->text + t->span.lo, *more = "";
+    int n = (int)(t->span.hi - t->span.lo);
+    if (n > MOST) {
+        more = "...";
+        for (n = MOST; (s[n] & 0xC0) == 0x80; n--) /* not inside a character */
+            ;
+    }
+    return arena_printf(p->arena, t->kind == TOK_STRING ? "the text %.*s%s" : "`%.*s%s`", n, s, more);
 }
 
 /* The first token of the statement that `found` is in. */
@@ -217,6 +251,10 @@ void parser_unexpected(Parser *p, const Token *found, const char *const *expecte
 {
     if (found->kind == TOK_BAD)
         return;
+    if (p->diag->nerror + p->diag->nunsupported >= DIAG_MOST) {
+        error_at(p->diag, found->span, "and so on"); /* is counted, not kept */
+        return;
+    }
     for (int i = 0; i < p->layout.poisoned.n; i++) {
         Span bad = p->layout.poisoned.at[i];
         if (found->span.lo >= bad.lo && found->span.lo <= bad.hi)
@@ -235,7 +273,10 @@ void parser_unexpected(Parser *p, const Token *found, const char *const *expecte
     } else {
         bool closer = among("')'", expected, n) || among("']'", expected, n) ||
                       among("`}`", expected, n);
-        error_at(p->diag, found->span, "unexpected %s, expected %s%s", text, join_words(p->arena, &w),
-                 closer ? open_text(p, found) : "");
+        const char *words = join_words(p->arena, &w), *open = closer ? open_text(p, found) : "";
+        if (found->kind == TOK_NL || found->kind == TOK_END)
+            error_at(p->diag, found->span, "expected %s%s before %s", words, open, text);
+        else
+            error_at(p->diag, found->span, "unexpected %s, expected %s%s", text, words, open);
     }
 }
