@@ -1,0 +1,63 @@
+/* The program: command line in, command run, messages out, exit code. */
+#include "driver/driver.h"
+
+#include "driver/job.h"
+#include "system.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+const char weft_version[] = WEFT_VERSION;
+
+static int (*const command_function[NCOMMAND])(Job *) = {
+#define COMMAND(name, ...) command_##name,
+#include "driver/command.def"
+};
+
+/* When the process began: its CPU time so far went into loading libraries. */
+static double process_start(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0)
+        return system_seconds();
+    return system_seconds() - ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+}
+
+static int run(Job *j)
+{
+    const Options *o = j->options;
+    if (o->wants_version) {
+        printf("weft %s\n", weft_version);
+        return 0;
+    }
+    if (o->wants_help) {
+        bool whole = o->command == CMD_help;
+        fputs(whole ? options_help(j->arena) : options_command_help(j->arena, o->command), stdout);
+        return 0;
+    }
+    if (!job_begin(j))
+        return 1;
+    return command_function[o->command](j);
+}
+
+int weft_main(int argc, char **argv)
+{
+    double started = process_start();
+    Arena *arena = arena_new();
+    Diag diag = {.arena = arena};
+    Options options;
+    Job job = {.arena = arena, .diag = &diag, .options = &options, .started = started};
+    int code = 1;
+    if (options_parse(arena, &diag, argc, argv, &options))
+        code = run(&job);
+    int from_messages = diag_exit_code(&diag);
+    fflush(stdout);
+    diag_print(&diag, stderr);
+    if (from_messages)
+        code = from_messages;
+    if (job.data_arena)
+        arena_free(job.data_arena);
+    arena_free(arena);
+    return code;
+}

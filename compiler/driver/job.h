@@ -1,0 +1,85 @@
+/* Job: what a command works on: a model file or run folder, its data, its
+ * weights, and what the command line says about them. */
+#ifndef WEFT_JOB_H
+#define WEFT_JOB_H
+
+#include "dataset.h"
+#include "driver/engine.h"
+#include "driver/options.h"
+#include "driver/passes.h"
+#include "driver/store.h"
+#include "run.h"
+#include "sema/sema.h"
+
+typedef struct Loader Loader;
+
+typedef struct {
+    Arena *arena;
+    Diag *diag;
+    const Options *options;
+    double started;           /* system_seconds when the process began */
+    PassOptions passes;
+    const char *path;         /* as the user gave it; null before job_open */
+    const Run *run;           /* where path is a run folder */
+    Session *session;
+    Unit *unit;
+    Arena *data_arena;        /* of the data set alone: it may be read by another thread */
+    Dataset *data;            /* null: no data block, or only its recorded facts are known */
+    DataPlaces places;
+    Loader *loader;
+    bool json, quiet;
+    int threads;              /* as asked, 0: all */
+} Job;
+
+/* Reads the common options. */
+bool job_begin(Job *j);
+
+/* Opens FILE.model or a run folder; `real` is the float type. With
+ * `facts_suffice`, a run folder's recorded facts stand in for data that cannot
+ * be found. Reports and returns false. */
+bool job_open(Job *j, const char *path, Dtype real, bool facts_suffice);
+/* The float type of --dtype, else what a run folder at path was trained in, else f32. */
+bool job_dtype(Job *j, const char *path, Dtype *real);
+
+/* The facts of the data block as text, for a run's description; null: none. */
+char *job_data_facts(const Job *j, Arena *a);
+/* Absolute path of the folder where the model's relative data paths begin. */
+char *job_model_dir(const Job *j, Arena *a);
+
+/* Begins to read the samples in a thread of its own; job_data waits for it (or
+ * reads now). Reports at the data block and returns false; also when there are no data. */
+void job_load_data(Job *j);
+bool job_data(Job *j);
+
+/* Binds all ROLE_data ports to the fields of a part of the data. */
+void job_bind_data(const Job *j, Engine *e, bool test);
+/* Values of the run-time lengths of g when fed with the data; false after a report. */
+bool job_lengths(const Job *j, const Graph *g, int64_t lengths[SYM_MOST]);
+/* Reports labels that a graph's one_hot or Embedding cannot take. */
+bool job_check_labels(const Job *j, const Graph *g);
+
+/* An engine for a pipeline of the unit. *stopped: --stop-after was reached. */
+Engine *job_engine(Job *j, Pipeline which, bool *stopped);
+
+/* The weights file for a command: --weights, else the run's best, else last.
+ * Null after a report. */
+const char *job_weights_path(Job *j);
+/* Reads parameters and buffers (and checks the hash of definitions). */
+bool job_read_weights(Job *j, Store *s, const char *path);
+
+/* Hash of the model's expanded definitions in hexadecimal. */
+char *job_hash(const Job *j, Arena *a);
+
+/* Scalars (step, epoch, seed, ...) of an engine: memory bound, set by name. */
+typedef struct { Arena *arena; LIST(void *) memory; LIST(const Port *) port; } Scalars;
+void scalars_bind(Arena *a, Scalars *s, Engine *e);
+void scalars_set(Scalars *s, const char *name, double v); /* nothing when there is none */
+bool scalars_has(const Scalars *s, const char *name);
+
+extern const char weft_version[];
+
+/* The commands. Each gives the process's exit code, messages left in the diag. */
+#define COMMAND(name, ...) int command_##name(Job *j);
+#include "driver/command.def"
+
+#endif

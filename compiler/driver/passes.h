@@ -1,0 +1,54 @@
+/* The pass runner: from a unit to an optimised graph.
+ *
+ * Every pass is a row of pass.def and runs between the same brackets: are its
+ * needs met, run, time, note the facts, verify the whole graph, dump, stop.
+ * What fails verification is a mistake of ours and names the pass.
+ */
+#ifndef WEFT_PASSES_H
+#define WEFT_PASSES_H
+
+#include "driver/options.h"
+#include "sema/sema.h"
+
+typedef enum {
+#define PASS(name, ...) PASS_##name,
+#include "driver/pass.def"
+    NPASS
+} Pass;
+
+typedef enum { ROUND_exact, ROUND_reassociates, ROUND_extends } Rounding;
+typedef struct {
+    const char *name, *doc;
+    unsigned needs, gives, breaks;
+    Rounding rounding;
+} PassInfo;
+extern const PassInfo pass_info[NPASS];
+
+/* What the command line asks of the runner. */
+typedef struct {
+    unsigned disabled;       /* bit by Pass */
+    int dump, dump_run;      /* Pass, NPASS: after each, -1: none; which run of it, 0: each */
+    int stop, stop_run;      /* Pass, or -1 */
+    bool time;
+} PassOptions;
+
+/* Reads --dump-after, --stop-after, --disable, --time-passes. */
+bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p);
+
+typedef enum {
+    PIPELINE_step,      /* a training step: loss, metrics, new parameters */
+    PIPELINE_evaluate,  /* loss and metrics */
+    PIPELINE_predict,   /* model inputs to results */
+    PIPELINE_serve,     /* raw fields to results */
+    PIPELINE_gradient   /* loss and ROLE_grad outputs, not optimised: for gradcheck */
+} Pipeline;
+
+/* Builds and optimises a graph. Null after a report; also when --stop-after
+ * was reached: then *stopped is set and the graph was printed to stdout. */
+Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped);
+
+/* Runs one pass that is a function of the graph alone (simplify, concat, sink,
+ * defer) between the runner's brackets; for tests. */
+void pass_apply(Pass pass, Graph *g);
+
+#endif

@@ -1,0 +1,55 @@
+/* Training: its state between the steps, shared by setting up (train.c), the
+ * loop over epochs (loop.c) and what is said and written (report.c). */
+#ifndef WEFT_TRAIN_H
+#define WEFT_TRAIN_H
+
+#include "driver/tally.h"
+
+typedef struct {
+    Job *job;
+    Arena *arena;
+    Unit *unit;
+    const TrainInfo *info;
+    /* what is trained on */
+    int64_t samples, validation; /* of the training part; validation: the last of it, or test */
+    bool validate_test;
+    int64_t batch, epochs;
+    int64_t lengths[SYM_MOST];
+    /* programs and memory */
+    Graph *init;
+    Store *store;
+    Engine *engine;
+    Scalars scalars;
+    Tally *tally;
+    Evaluator *evaluator;        /* null until the first validation */
+    int64_t *order;              /* of the samples in this epoch */
+    /* where it stands */
+    TrainState state;
+    const Run *run;
+    bool resumed;
+    const char *monitor;         /* what best.safetensors follows */
+    StopMode mode;
+    /* for people */
+    Progress *progress;
+    double compile_seconds, first_step_seconds, epoch_seconds;
+    int64_t epoch_steps;         /* made by this process */
+    int64_t epoch_samples;
+} Training;
+
+typedef enum { LOOP_done, LOOP_early, LOOP_stopped, LOOP_failed } LoopEnd;
+
+/* Runs the epochs that are left; everything is saved when it returns, unless
+ * it failed (then a report was made and nothing was written). */
+LoopEnd train_loop(Training *t);
+
+/* Rank of figures: loss, metrics, and the same with val_. */
+enum { FIGURES_MOST = 128 };
+
+void report_start(const Training *t);
+void report_epoch(Training *t, const Figure *figures, int n);
+void report_end(const Training *t, LoopEnd how);
+
+/* Writes weights, slots and the training's state to path; false after a report. */
+bool train_save(Training *t, const char *path);
+
+#endif
