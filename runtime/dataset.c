@@ -106,7 +106,8 @@ bool opening_integer(Opening *o, int param, int64_t lo, int64_t hi, int64_t othe
     double v = arg->number;
     if (!(v >= (double)lo && v <= (double)hi && v == floor(v)))
         return error_at(o->d, place_of(o, arg),
-                        "argument '%s' of %s is %.15g, and a whole number from %lld to %lld is needed",
+                        "argument '%s' of %s is %.15g, and a whole number from %lld to %lld is "
+                        "needed",
                         r->params[param].name, r->name, v, (long long)lo, (long long)hi);
     *value = (int64_t)v;
     return true;

@@ -260,7 +260,8 @@ static void ink_line(float *field, int size, Step a, Step b, float radius, float
 static void draw_digit(int64_t seed, int part, int64_t index, int digit, int size, uint8_t *image)
 {
     float field[SIZE_MOST * SIZE_MOST];
-    Random r = {.key = {(uint32_t)seed, 0x64696769u + (uint32_t)part}, .counter = {(uint32_t)index}};
+    Random r = {.key = {(uint32_t)seed, 0x64696769u + (uint32_t)part},
+                .counter = {(uint32_t)index}};
     int choice[NGLYPH], nchoice = 0, n;
     for (int i = 0; i < NGLYPH; i++)
         if (glyphs[i].digit == digit)
@@ -269,12 +270,12 @@ static void draw_digit(int64_t seed, int part, int64_t index, int digit, int siz
     Point p[POINTS_MOST];
     Path path;
     Elastic e;
-    tremble(g, &r, 0.022f, p, &n);
+    tremble(g, &r, 0.027f, p, &n);
     trace(p, n, &path);
     for (int i = 0; i < GRID; i++)
         for (int k = 0; k < GRID; k++) {
-            e.x[i][k] = 0.10f * normal(&r) / g->width;
-            e.y[i][k] = 0.10f * normal(&r);
+            e.x[i][k] = 0.125f * normal(&r) / g->width;
+            e.y[i][k] = 0.125f * normal(&r);
         }
     distort(&path, &e);
     place(&path, &r, g->width, size);
@@ -346,7 +347,8 @@ static bool digits_load(Dataset *ds, Diag *d)
         return false;
     for (int part = 0; part < 2; part++) {
         int64_t n = s->count[part];
-        uint8_t *image = arena_alloc(a, pixels * (size_t)n + 1), *label = arena_alloc(a, (size_t)n + 1);
+        uint8_t *image = arena_alloc(a, pixels * (size_t)n + 1);
+        uint8_t *label = arena_alloc(a, (size_t)n + 1);
         Arena *scratch = arena_new();
         fill_labels(s, part, NEW_ARRAY(scratch, int64_t, n + 1), label);
         arena_free(scratch);

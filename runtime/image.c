@@ -98,7 +98,8 @@ static int resize_weights(int64_t from, int64_t to, int64_t i, int64_t *first, d
     int n = 0;
     *first = (int64_t)lo;
     for (int64_t k = *first; k < from && (double)k < hi; k++) {
-        double begin = (double)k > lo ? (double)k : lo, end = (double)k + 1 < hi ? (double)k + 1 : hi;
+        double begin = (double)k > lo ? (double)k : lo;
+        double end = (double)k + 1 < hi ? (double)k + 1 : hi;
         w[n++] = (end - begin) / scale;
     }
     return n;

@@ -55,8 +55,11 @@ typedef struct {
 #define json_field_bool(n, v) ((JsonField){.name = (n), .kind = JSON_bool, .integer = (v)})
 
 /* (The names keep clear of jansson's json_object and the like, which a program links as well.)
- * The object's text in the arena, members in order, without newline. */
+ * The object's text in the arena, members in order, without newline; numbers in the fewest digits
+ * that keep their bits. */
 char *json_fields_text(Arena *a, const JsonField *fields, int n);
+/* The same with a line for every member, and a newline at the end. */
+char *json_fields_lines(Arena *a, const JsonField *fields, int n);
 /* Prints {"event": event, ...} and a newline, and flushes. */
 void json_line(FILE *out, const char *event, const JsonField *fields, int n);
 

@@ -175,7 +175,8 @@ static bool unpack(Diag *d, const Archive *z, const Member *m, uint8_t *to, size
     int code = Z_OK;
     s.next_out = to;
     while (code == Z_OK && out) {
-        uInt give = in < 1u << 30 ? (uInt)in : 1u << 30, room = out < 1u << 30 ? (uInt)out : 1u << 30;
+        uInt give = in < 1u << 30 ? (uInt)in : 1u << 30;
+        uInt room = out < 1u << 30 ? (uInt)out : 1u << 30;
         s.avail_in = give;
         s.avail_out = room;
         code = inflate(&s, Z_NO_FLUSH);

@@ -104,4 +104,7 @@ const void *npy_convert(Arena *a, Diag *d, const NpyFile *f, const uint8_t *stor
 bool npy_open(Arena *a, Diag *d, Span at, const char *path, NpyFile *f);
 const void *npy_load(Arena *a, Diag *d, const NpyFile *f);
 
+/* A CSV file at `path` of numbers alone, as the field `features`; for prediction. */
+Dataset *csv_open_numbers(Arena *a, Diag *d, Span at, const char *path);
+
 #endif

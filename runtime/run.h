@@ -23,9 +23,9 @@ typedef struct {
     const char *model, *json, *history, *last, *best; /* paths of its files */
 } Run;
 
-/* Makes the next free folder `root`/<model>-<n> (root null: "runs"), or exactly `dir` when
- * given, writes the resolved text into it and points <root>/last to it. Reports and returns
- * null; then nothing of it is left. */
+/* Makes the next free folder `root`/<model>-<n> (root null: "runs") and points <root>/last to it;
+ * or makes exactly `dir`, when given, without a link. Writes the resolved text into it. Reports
+ * and returns null; then nothing of it is left. */
 Run *run_create(Arena *a, Diag *d, const char *root, const char *dir, const char *model_name,
                 const char *resolved);
 

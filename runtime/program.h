@@ -1,0 +1,63 @@
+/* What compiled code and the executor agree on. Compiled functions take one
+ * argument, the Frame of the thread that runs them. */
+#ifndef WEFT_PROGRAM_H
+#define WEFT_PROGRAM_H
+
+#include "executor.h"
+
+enum { LOOPS_MOST = 32 };
+
+/* Read and written by compiled code as an array of 8-byte words. */
+typedef struct {
+    int64_t n;               /* rows of the batch */
+    int64_t row0, rows;      /* the block: its first row, how many are real */
+    int64_t first;           /* 1: the first block of its shard */
+    int64_t unit;            /* parameter phase: which chunk */
+    int64_t shards;
+    const int64_t *order;    /* row -> sample, null: the same */
+    const int64_t *lengths;  /* by symbol */
+    int64_t t[LOOPS_MOST];   /* a loop's index */
+    int64_t count[LOOPS_MOST]; /* steps it has made */
+    char *buffer[];
+} Frame;
+
+enum { FRAME_n, FRAME_row0, FRAME_rows, FRAME_first, FRAME_unit, FRAME_shards, FRAME_order,
+       FRAME_lengths, FRAME_t, FRAME_count = FRAME_t + LOOPS_MOST,
+       FRAME_buffer = FRAME_count + LOOPS_MOST };
+
+typedef void (*KernelFn)(Frame *);
+
+typedef enum { STORE_port, STORE_worker, STORE_block, STORE_shard, STORE_shared } StoreKind;
+
+typedef struct {
+    StoreKind kind;
+    int port;              /* STORE_port */
+    int64_t unit;          /* bytes of an element (times lanes and slots) */
+    int ndim;
+    Dim dim[RANK_MOST];    /* its extents; bytes = unit * product, rounded up to 64 */
+} StoreInfo;
+
+typedef struct {
+    const char *name;
+    KernelFn run;
+    int64_t units;         /* chunks, each a call */
+    int level;
+} Task;
+
+typedef struct {
+    bool rows;             /* run once a block: task[0] */
+    int ntask, nlevel;
+    Task *task;
+} ProgramPhase;
+
+struct Program {
+    int nport, nstore, nphase, loss_port;
+    Port *port;
+    StoreInfo *store;
+    ProgramPhase *phase;
+    void (*release)(void *owner); /* frees what owns code and tables */
+    void *owner;
+    struct ProgramState *state;   /* the executor's */
+};
+
+#endif
