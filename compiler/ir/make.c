@@ -45,7 +45,7 @@ Node *make_reshape(Graph *g, Node *x, Shape s)
 
 Node *make_transpose(Graph *g, Node *x, const int *perm)
 {
-    int64_t p[RANK_MOST];
+    int64_t p[RANK_MOST] = {0};
     bool moves = false;
     for (int i = 0; i < x->shape.rank; i++) {
         p[i] = perm[i];
@@ -89,7 +89,7 @@ Node *make_concat(Graph *g, Node *const *in, int nin, int axis)
 /* Axes may come in any order; argmax takes exactly one. No axes: x itself. */
 Node *make_reduce(Graph *g, Op op, Node *x, const int *axes, int naxes)
 {
-    int64_t sorted[RANK_MOST];
+    int64_t sorted[RANK_MOST] = {0};
     int n = 0;
     if (op == OP_argmax) {
         Attr attr = attr_of_int(ATTR_axis, axes[0]);

@@ -1,0 +1,295 @@
+/* Products over the batch: out[s, k.., m] += sum over (time, others, rows) of
+ * K[row, .., k] * M[row, .., m], one fma chain per element of a shard.
+ *
+ * The operand with the output's last axis lies across the lanes (transposed
+ * beforehand: row by row, its index contiguous), the other one is broadcast
+ * row by row; a register tile of the output stays in accumulators through all
+ * rows and time steps of a block. Without such an operand: element by element.
+ */
+#include "emit/emit.h"
+
+#include <string.h>
+
+typedef struct {
+    const Step *s;
+    const Node *n;
+    Contract c;
+    Dim extent[LABELS_MOST];
+    Ix label[LABELS_MOST];
+    int outer[LABELS_MOST], nouter;  /* summed labels but the rows, outermost first */
+    bool down[LABELS_MOST];          /* of outer: from last to first */
+    int keep[LABELS_MOST], nkeep;    /* the output's labels but s and, if any, the vector's */
+    int vector;                      /* label across the lanes, or -1 */
+    int64_t m;                       /* its extent */
+} Batch;
+
+static Node *operand_of(const Batch *b, int o)
+{
+    return b->n->in[o + (attr_int(b->n, ATTR_acc, 0) != 0)];
+}
+
+/* Order of ir/contract.h: run-time lengths descending, then the others. */
+static void order_sums(Batch *b)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < b->c.term[0].nsum; i++) {
+            int l = b->c.term[0].sum[i];
+            bool length = b->extent[l].sym >= SYM_length;
+            if (b->c.label[l] == 'n' || length != (pass == 0))
+                continue;
+            b->down[b->nouter] = length;
+            b->outer[b->nouter++] = l;
+        }
+}
+
+/* The index of operand o's axes behind N. */
+static void operand_index(const Batch *b, int o, Ix *at)
+{
+    int skip = shape_has_batch(&operand_of(b, o)->shape);
+    for (int i = skip; i < b->c.term[0].rank[o]; i++)
+        at[i - skip] = b->label[b->c.term[0].axis[o][i]];
+}
+
+/* One row's element of an operand, as a scalar. */
+static V row_element(Emit *e, const Batch *b, int o, V row)
+{
+    Ix at[RANK_MOST + 1] = {{0}};
+    bool is_linear;
+    Node *x = operand_of(b, o);
+    operand_index(b, o, at);
+    Node *base = value_base(e, x, at, &is_linear);
+    const NodeInfo *info = INFO(base);
+    if (!info->place.buffer || !info->place.buffer->lanes)
+        return value_at(e, base, at);
+    Shape shape = shape_inner(&base->shape);
+    Ix linear = is_linear ? at[0] : ix_linear(e, &shape, at, 0);
+    linear = ix_add(e, ix_scale(e, linear, ix_const(BLOCK_ROWS)), ix_of(row));
+    LLVMTypeRef t = type_memory(e, base->dtype);
+    return load_plain(e, t, at_offset(e, t, place_base(e, &info->place), linear));
+}
+
+static V row_splat(Emit *e, const Batch *b, int o, V row)
+{
+    int lanes = e->lanes;
+    Mode mode = e->mode;
+    e->lanes = 1;
+    e->mode = MODE_scalar;
+    V v = row_element(e, b, o, row);
+    e->lanes = lanes;
+    e->mode = mode;
+    return splat(e, v);
+}
+
+/* `width` values of the operand across the lanes, at label m and this row. */
+static V row_vector(Emit *e, const Batch *b, int o, V row, Ix m)
+{
+    Ix at[RANK_MOST + 1];
+    int rank = b->c.term[0].rank[o] - 1;
+    operand_index(b, o, at);
+    at[rank - 1] = ix_of(row);
+    at[rank] = m;
+    const Place *p = &b->s->across;
+    Shape shape = p->buffer->shape;
+    LLVMTypeRef t = type_memory(e, p->buffer->dtype);
+    Ix linear = ix_linear(e, &shape, at, buffer_last(e, p->buffer));
+    return load_plain(e, type_lanes(e, t), at_offset(e, t, place_base(e, p), linear));
+}
+
+static Ix out_linear(Emit *e, const Batch *b)
+{
+    Shape shape = shape_inner(&b->n->shape);
+    Ix at[RANK_MOST];
+    for (int i = 1; i < b->c.nout; i++)
+        at[i - 1] = b->label[i];
+    return ix_linear(e, &shape, at, 0);
+}
+
+typedef struct { int rows, vectors; V acc[64]; Ix m, k; } OutTile;
+
+static void multiply_rows(Emit *e, Batch *b, OutTile *t)
+{
+    int nacc = t->rows * t->vectors, last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
+    Loop l;
+    V row = loop_begin(e, &l, const_i64(e, 0), frame_word(e, FRAME_rows), 1, t->acc, nacc);
+    for (int r = 0; r < t->rows; r++) {
+        if (last >= 0)
+            b->label[last] = (Ix){t->k.v, t->k.c + r};
+        V k = b->vector < 0 ? row_element(e, b, 0, row) : row_splat(e, b, !b->s->vector, row);
+        for (int v = 0; v < t->vectors; v++) {
+            Ix at = {t->m.v, t->m.c + (int64_t)v * e->width};
+            V m = b->vector < 0 ? row_element(e, b, 1, row) : NULL;
+            if (!m) {
+                m = block_find(e, b, at.v, at.c, 4000);
+                if (!m)
+                    m = block_keep(e, b, at.v, at.c, 4000, row_vector(e, b, b->s->vector, row, at));
+            }
+            V *acc = &t->acc[r * t->vectors + v];
+            *acc = fma_emit(e, k, m, *acc);
+        }
+    }
+    loop_end(e, &l, t->acc);
+}
+
+static void sum_loops(Emit *e, Batch *b, OutTile *t, int level)
+{
+    if (level == b->nouter) {
+        multiply_rows(e, b, t);
+        return;
+    }
+    int label = b->outer[level];
+    V extent = dim_emit(e, b->extent[label]);
+    Loop l;
+    V i = loop_begin(e, &l, const_i64(e, 0), extent, 1, t->acc, t->rows * t->vectors);
+    if (b->down[level])
+        i = LLVMBuildSub(e->b, LLVMBuildSub(e->b, extent, const_i64(e, 1), ""), i, "");
+    b->label[label] = ix_of(i);
+    sum_loops(e, b, t, level + 1);
+    loop_end(e, &l, t->acc);
+}
+
+static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
+{
+    LLVMTypeRef element = type_memory(e, b->n->dtype), vector = type_lanes(e, element);
+    int last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
+    V at[64], mask = NULL;
+    bool masked = b->vector >= 0 && b->m % e->width;
+    if (masked) { /* only the tile's last vector can reach over the end */
+        Ix rest = {NULL, b->m - t->m.c - (int64_t)(t->vectors - 1) * e->width};
+        V limit = const_i64(e, rest.c);
+        if (t->m.v)
+            limit = LLVMBuildSub(e->b, limit, t->m.v, "");
+        mask = lanes_below(e, limit);
+    }
+    for (int r = 0; r < t->rows; r++)
+        for (int v = 0; v < t->vectors; v++) {
+            if (last >= 0)
+                b->label[last] = (Ix){t->k.v, t->k.c + r};
+            if (b->vector >= 0)
+                b->label[b->vector] = (Ix){t->m.v, t->m.c + (int64_t)v * e->width};
+            int i = r * t->vectors + v;
+            at[i] = at_offset(e, element, place_base(e, &b->s->place), out_linear(e, b));
+            t->acc[i] = masked && v == t->vectors - 1 ? masked_load(e, vector, at[i], mask)
+                                                      : load_plain(e, vector, at[i]);
+        }
+    sum_loops(e, b, t, 0);
+    for (int r = 0; r < t->rows; r++)
+        for (int v = 0; v < t->vectors; v++) {
+            int i = r * t->vectors + v;
+            if (masked && v == t->vectors - 1)
+                masked_store(e, t->acc[i], at[i], mask);
+            else
+                store_plain(e, t->acc[i], at[i]);
+        }
+}
+
+/* The kept labels' loops, the last one by the tile's rows. */
+static void keep_loops(Emit *e, Batch *b, OutTile *t, int level)
+{
+    if (level >= b->nkeep) {
+        t->rows = 1;
+        emit_out_tile(e, b, t);
+        return;
+    }
+    int label = b->keep[level], rows = t->rows;
+    bool last = level + 1 == b->nkeep;
+    int64_t count = 0, by = last ? rows : 1;
+    bool known = dim_const(b->extent[label], &count);
+    if (!known)
+        by = 1;
+    int64_t whole = count / by * by;
+    if (!known || whole) {
+        Loop l;
+        V to = known ? const_i64(e, whole) : dim_emit(e, b->extent[label]);
+        V i = loop_begin(e, &l, const_i64(e, 0), to, by, NULL, 0);
+        b->label[label] = t->k = ix_of(i);
+        t->rows = last ? (int)by : rows;
+        if (last)
+            emit_out_tile(e, b, t);
+        else
+            keep_loops(e, b, t, level + 1);
+        loop_end(e, &l, NULL);
+    }
+    if (known && count > whole) {
+        b->label[label] = t->k = ix_const(whole);
+        t->rows = (int)(count - whole);
+        emit_out_tile(e, b, t);
+    }
+    t->rows = rows;
+}
+
+/* Rows and vectors of the tile: the fewest cycles by a count of fma and loads,
+ * with a charge for each further variant that must be compiled. */
+static void choose_tile(const Emit *e, const Batch *b, int *rows, int *vectors)
+{
+    int64_t k = 1, v = (b->m + e->width - 1) / e->width;
+    if (b->nkeep)
+        dim_const(b->extent[b->keep[b->nkeep - 1]], &k);
+    double least = 1e30;
+    *rows = *vectors = 1;
+    for (int nv = 1; nv <= 8 && nv <= v; nv++)
+        for (int r = 1; r <= k && r * nv + nv + 1 <= e->registers; r++) {
+            int64_t tiles = ((k + r - 1) / r) * ((v + nv - 1) / nv);
+            double fma = (double)k * (double)v, loads = (double)tiles * (r + nv);
+            double latency = (double)tiles * 8; /* a chain's latency: fma in flight at least */
+            double cost = fma > loads ? fma : loads;
+            cost = cost > latency ? cost : latency;
+            cost += 0.15 * loads + 1.0 * (double)tiles;
+            cost *= 1 + 0.04 * (k % r != 0) + 0.04 * (v % nv != 0);
+            if (cost < least) {
+                least = cost;
+                *rows = r;
+                *vectors = nv;
+            }
+        }
+}
+
+static void emit_vectors(Emit *e, Batch *b)
+{
+    int rows, vectors;
+    choose_tile(e, b, &rows, &vectors);
+    int64_t total = (b->m + e->width - 1) / e->width, whole = total / vectors * vectors;
+    OutTile *t = NEW(e->arena, OutTile);
+    t->rows = rows;
+    t->vectors = vectors;
+    if (whole) {
+        Loop l;
+        V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, whole * e->width),
+                         (int64_t)vectors * e->width, NULL, 0);
+        t->m = ix_of(i);
+        keep_loops(e, b, t, 0);
+        loop_end(e, &l, NULL);
+    }
+    if (total > whole) {
+        t->rows = rows;
+        t->vectors = (int)(total - whole);
+        t->m = ix_const(whole * e->width);
+        keep_loops(e, b, t, 0);
+    }
+}
+
+V batch_emit(Emit *e, const Step *s)
+{
+    Batch *b = NEW(e->arena, Batch);
+    b->s = s;
+    b->n = s->node;
+    contract_of(s->node, &b->c);
+    contract_extents(s->node, &b->c, b->extent);
+    order_sums(b);
+    b->vector = s->vector >= 0 ? b->c.nout - 1 : -1;
+    for (int i = 1; i < b->c.nout; i++)
+        if (i != b->vector)
+            b->keep[b->nkeep++] = i;
+    if (b->vector >= 0 && !dim_const(b->extent[b->vector], &b->m))
+        bug("a product's axis across the lanes has an extent known only at run time");
+    function_begin(e, function_name(e, "batch", s->place.buffer->id * 1000 + s->node->id, s->name),
+                   b->vector >= 0 ? MODE_lanes : MODE_scalar);
+    if (b->vector >= 0) {
+        emit_vectors(e, b);
+    } else {
+        OutTile *t = NEW(e->arena, OutTile);
+        t->rows = t->vectors = 1;
+        keep_loops(e, b, t, 0);
+    }
+    function_end(e);
+    return e->fn;
+}

@@ -1,0 +1,141 @@
+/* Products inside a nest: a register tile of accumulators carried through the
+ * loops over the summed labels, each element one fma chain in the order of
+ * ir/contract.h. Products of equal loops are computed together, so that the
+ * gates of a cell share the loads of its input. */
+#include "emit/emit.h"
+
+#include <string.h>
+
+enum { GROUP_MOST = 16, ACC_MOST = 64 };
+
+typedef struct {
+    Node *const *group;
+    int n, rows, term;
+    Contract c[GROUP_MOST];
+    Dim extent[GROUP_MOST][LABELS_MOST];
+    Ix label[GROUP_MOST][LABELS_MOST];     /* summed labels: the same for all rows */
+    Ix (*index)[RANK_MOST];                /* of each row of the tile */
+    V acc[ACC_MOST];
+} Tile;
+
+static bool has_acc(const Node *n)
+{
+    return attr_int(n, ATTR_acc, 0) != 0;
+}
+
+static int lead(const Node *n)
+{
+    return shape_has_batch(&n->shape) || shape_has_shards(&n->shape);
+}
+
+bool contract_joins(const Node *a, const Node *b)
+{
+    Contract x, y;
+    Dim dx[LABELS_MOST], dy[LABELS_MOST];
+    contract_of(a, &x);
+    contract_of(b, &y);
+    contract_extents(a, &x, dx);
+    contract_extents(b, &y, dy);
+    if (x.nterm != y.nterm)
+        return false;
+    for (int t = 0; t < x.nterm; t++) {
+        if (x.term[t].nsum != y.term[t].nsum)
+            return false;
+        for (int i = 0; i < x.term[t].nsum; i++)
+            if (!dim_equal(dx[x.term[t].sum[i]], dy[y.term[t].sum[i]]))
+                return false;
+    }
+    return true;
+}
+
+/* Operand o of the term at hand for product g, at row r of the tile. */
+static V operand(Emit *e, Tile *t, int g, int o, int r)
+{
+    const Node *n = t->group[g];
+    const Contract *c = &t->c[g];
+    Node *x = n->in[2 * t->term + o + has_acc(n)];
+    Ix at[RANK_MOST];
+    int skip = lead(x), out_skip = lead(n);
+    for (int i = skip; i < x->shape.rank; i++) {
+        int l = c->term[t->term].axis[o][i];
+        at[i - skip] = l < c->nout ? t->index[r][l - out_skip] : t->label[g][l];
+    }
+    return value_at(e, x, at);
+}
+
+static void multiply(Emit *e, Tile *t)
+{
+    for (int g = 0; g < t->n; g++)
+        for (int r = 0; r < t->rows; r++)
+            for (int v = 0; v < e->nparts; v++) {
+                e->part = e->first_part + v;
+                V *acc = &t->acc[(g * t->rows + r) * e->nparts + v];
+                *acc = fma_emit(e, operand(e, t, g, 0, r), operand(e, t, g, 1, r), *acc);
+            }
+}
+
+static void set_label(Tile *t, int level, Ix at)
+{
+    for (int g = 0; g < t->n; g++)
+        t->label[g][t->c[g].term[t->term].sum[level]] = at;
+}
+
+/* The loops over the summed labels from `level` inwards. */
+static void sum_loops(Emit *e, Tile *t, int level)
+{
+    if (level == t->c[0].term[t->term].nsum) {
+        multiply(e, t);
+        return;
+    }
+    bool innermost = level + 1 == t->c[0].term[t->term].nsum;
+    int nacc = t->n * t->rows * e->nparts;
+    Dim extent = t->extent[0][t->c[0].term[t->term].sum[level]];
+    int64_t count = 0, unroll = 1;
+    bool known = dim_const(extent, &count);
+    if (known && innermost)
+        unroll = count <= 4 ? count : 2;
+    int64_t whole = known && unroll ? count / unroll * unroll : 0;
+    if (!known || whole > unroll) {
+        V to = known ? const_i64(e, whole) : dim_emit(e, extent);
+        Loop l;
+        V i = loop_begin(e, &l, const_i64(e, 0), to, unroll, t->acc, nacc);
+        for (int u = 0; u < unroll; u++) {
+            set_label(t, level, (Ix){i, u});
+            sum_loops(e, t, level + 1);
+        }
+        loop_end(e, &l, t->acc);
+    } else {
+        whole = 0;
+    }
+    for (int64_t i = whole; known && i < count; i++) {
+        set_label(t, level, ix_const(i));
+        sum_loops(e, t, level + 1);
+    }
+}
+
+void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], int rows)
+{
+    Tile *t = NEW(e->arena, Tile);
+    t->group = group;
+    t->n = n;
+    t->rows = rows;
+    t->index = index;
+    for (int g = 0; g < n; g++) {
+        contract_of(group[g], &t->c[g]);
+        contract_extents(group[g], &t->c[g], t->extent[g]);
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < e->nparts; v++) {
+                e->part = e->first_part + v;
+                t->acc[(g * rows + r) * e->nparts + v] =
+                    has_acc(group[g]) ? value_at(e, group[g]->in[0], index[r])
+                                      : const_value(e, group[g]->dtype, 0);
+            }
+    }
+    for (t->term = 0; t->term < t->c[0].nterm; t->term++)
+        sum_loops(e, t, 0);
+    for (int g = 0; g < n; g++)
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < e->nparts; v++)
+                e->memo[INFO(group[g])->local * e->points + r * e->nparts + v] =
+                    t->acc[(g * rows + r) * e->nparts + v];
+}

@@ -1,0 +1,161 @@
+/* The emitter's own contract: from loop trees to LLVM IR.
+ *
+ * A function is emitted in one of three modes. MODE_lanes: a value is a vector
+ * of `width` rows of the block, one of `parts` that make it up. MODE_flat: a
+ * vector of consecutive elements of a parameter. MODE_scalar: one element.
+ * Everything else (index arithmetic, formulas, polynomials) is the same code.
+ */
+#ifndef WEFT_EMIT_H
+#define WEFT_EMIT_H
+
+#include "kernel/kernel.h"
+#include "program.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+
+typedef LLVMValueRef V;
+
+/* An index: v + c; v null is 0. Constants apart, so that they end up in the
+ * addressing mode. */
+typedef struct { V v; int64_t c; } Ix;
+
+typedef enum { MODE_scalar, MODE_lanes, MODE_flat } Mode;
+
+typedef struct { const void *a; const void *b; int64_t c; int op; V value; } Cached;
+
+typedef struct {
+    Arena *arena;
+    const Kernel *k;
+    const Diag *diag;
+    LLVMContextRef cx;
+    LLVMModuleRef m;
+    LLVMBuilderRef b;
+    LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none, kernel_type;
+    int width;             /* lanes of a vector */
+    int parts;             /* vectors that make up a block's rows */
+    int registers;
+    bool has_fma;
+
+    /* the function being emitted */
+    Mode mode;
+    int lanes;             /* of a value: width, or 1 */
+    int part;
+    V fn, frame, mask;     /* mask: MODE_flat, lanes that exist */
+    LLVMBasicBlockRef entry;
+    const Nest *nest;
+    V *memo;               /* [local * points + point]; a point: an index and a part */
+    int points, point;
+    int first_part, nparts;/* the parts of the tile at hand */
+    LIST(Cached) entry_cache; /* values made in the entry block */
+    LIST(Cached) block_cache; /* index arithmetic and loads of the current block */
+    LLVMBasicBlockRef cached_block;
+    Dtype constant_type;   /* of K() in a formula */
+} Emit;
+
+/* ---- types and constants (types.c) ---- */
+LLVMTypeRef type_memory(Emit *e, Dtype dt);  /* as stored */
+LLVMTypeRef type_value(Emit *e, Dtype dt);   /* as computed with, in the current mode */
+LLVMTypeRef type_lanes(Emit *e, LLVMTypeRef t);
+V const_i64(Emit *e, int64_t v);
+V const_value(Emit *e, Dtype dt, double v);
+V splat(Emit *e, V scalar);
+bool is_vector(V v);
+
+/* ---- functions and loops (function.c) ---- */
+void function_begin(Emit *e, const char *name, Mode mode);
+void function_end(Emit *e);
+/* Moves the builder to the entry block's end and back. */
+typedef struct { LLVMBasicBlockRef block; Mode mode; int lanes; } Elsewhere;
+Elsewhere entry_enter(Emit *e, Mode mode);
+void entry_leave(Emit *e, Elsewhere back);
+V frame_word(Emit *e, int word);             /* i64, in the entry block, cached */
+V frame_pointer(Emit *e, int word);
+void frame_store(Emit *e, V word, V value);  /* here */
+V dim_emit(Emit *e, Dim d);                  /* i64, in the entry block, cached */
+V entry_find(Emit *e, const void *a, const void *b, int64_t c, int op);
+V entry_keep(Emit *e, const void *a, const void *b, int64_t c, int op, V v);
+V block_find(Emit *e, const void *a, const void *b, int64_t c, int op);
+V block_keep(Emit *e, const void *a, const void *b, int64_t c, int op, V v);
+
+/* for i in from..to step `by`, with nacc values carried round. Between the two
+ * calls the builder is in the body and acc[] holds this round's values; set
+ * them to the next round's before loop_end; after it they are the final ones. */
+typedef struct { LLVMBasicBlockRef head, exit; V i, to, acc_phi[64]; int64_t by; int nacc; } Loop;
+V loop_begin(Emit *e, Loop *l, V from, V to, int64_t by, V *acc, int nacc);
+void loop_end(Emit *e, Loop *l, V *acc);
+
+/* ---- index arithmetic (index.c) ---- */
+Ix ix_const(int64_t c);
+Ix ix_of(V v);
+Ix ix_add(Emit *e, Ix a, Ix b);
+Ix ix_scale(Emit *e, Ix a, Ix by);
+Ix ix_dim(Emit *e, Dim d);
+V ix_value(Emit *e, Ix a);
+/* Row-major position of an index in a shape; last: extent stored for the last axis. */
+Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last);
+/* The index of a row-major position. */
+void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index);
+
+/* ---- memory (memory.c) ---- */
+int64_t buffer_last(const Emit *e, const Buffer *b); /* stored extent of the last axis */
+V place_base(Emit *e, const Place *p);       /* pointer to the slot and step, entry block */
+/* Pointer to the element at `linear` (of the part at hand when lanes). */
+V place_at(Emit *e, const Place *p, Ix linear);
+V load_element(Emit *e, const Place *p, Ix linear);  /* a value of the current mode */
+void store_element(Emit *e, const Place *p, Ix linear, V value);
+V memory_to_value(Emit *e, Dtype dt, V v);
+V value_to_memory(Emit *e, Dtype dt, V v);
+V load_plain(Emit *e, LLVMTypeRef t, V p);
+void store_plain(Emit *e, V value, V p);
+V at_offset(Emit *e, LLVMTypeRef t, V base, Ix at);
+V masked_load(Emit *e, LLVMTypeRef t, V p, V mask);
+void masked_store(Emit *e, V value, V p, V mask);
+V lanes_below(Emit *e, V limit);             /* <width x i1>: lane < limit (i64) */
+
+/* ---- values (value.c, map.c) ---- */
+/* The value of a node at an index of its inner shape, in the current mode. */
+V value_at(Emit *e, Node *n, const Ix *index);
+V value_host(Emit *e, Node *n);              /* scalar, entry block */
+V value_compute(Emit *e, Node *n, const Ix *index); /* by its operation, no storage looked at */
+V map_emit(Emit *e, const Node *n, const V *in);
+V cast_emit(Emit *e, Dtype from, Dtype to, V v);
+V row_number(Emit *e);                       /* i32 lanes: position in the batch */
+void index_of_operand(Emit *e, const Node *n, int i, const Ix *index, Ix *out);
+/* Walks views and loop edges: the storage node and the index there. *linear is
+ * set instead of index when the position is known row-major. */
+Node *value_base(Emit *e, Node *n, Ix *index, bool *is_linear);
+
+/* ---- arithmetic (vector.c: the algebra; vmath.c: polynomials) ---- */
+V fma_emit(Emit *e, V a, V b, V c);
+V call_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, V *args, int nargs);
+V vmath_call(Emit *e, const char *name, V x, V y);
+V threefry_emit(Emit *e, V key0, V key1, V counter0, V counter1);
+
+/* ---- products (contract.c, batch.c), rows (rows.c) ---- */
+/* Computes the products group[0..n) of a nest at `rows` indices along the last
+ * axis; results go to the memo. */
+void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], int rows);
+/* May the two share their loops? */
+bool contract_joins(const Node *a, const Node *b);
+/* Each emits a function and returns it. */
+V batch_emit(Emit *e, const Step *s);
+V transpose_emit(Emit *e, const Step *s);
+V rows_load_emit(Emit *e, const Step *s);
+V rows_store_emit(Emit *e, const Step *s);
+V zero_emit(Emit *e, const Step *s);
+
+/* ---- nests (nest.c), phases (phase.c) ---- */
+V nest_emit(Emit *e, const Nest *nest, bool rows);
+/* Chunks of a parameter nest: each is one call. */
+int64_t nest_units(const Nest *nest);
+enum { CHUNK = 8192 };
+/* The function of a row phase, or, for a parameter phase, one for each step;
+ * names[i] and units[i] belong to it. Returns their number. */
+int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t *units, int *levels);
+/* "k12_lstm_dense": a function's name from a number and a node's name. */
+const char *function_name(Emit *e, const char *letter, int number, const char *name);
+/* The shape that a place is indexed by. */
+Shape place_shape(const Place *p);
+
+#endif

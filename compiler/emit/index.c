@@ -1,0 +1,105 @@
+/* Index arithmetic: variable part and constant part kept apart, equal sums made
+ * once in a block. */
+#include "emit/emit.h"
+
+#include <string.h>
+
+enum { KEY_add = 1, KEY_mul };
+
+Ix ix_const(int64_t c)
+{
+    return (Ix){NULL, c};
+}
+
+Ix ix_of(V v)
+{
+    if (LLVMIsAConstantInt(v))
+        return ix_const(LLVMConstIntGetSExtValue(v));
+    return (Ix){v, 0};
+}
+
+static V add(Emit *e, V a, V b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    V v = block_find(e, a, b, 0, KEY_add);
+    return v ? v : block_keep(e, a, b, 0, KEY_add, LLVMBuildNSWAdd(e->b, a, b, ""));
+}
+
+static V mul(Emit *e, V a, V b)
+{
+    V v = block_find(e, a, b, 0, KEY_mul);
+    return v ? v : block_keep(e, a, b, 0, KEY_mul, LLVMBuildNSWMul(e->b, a, b, ""));
+}
+
+static V mul_const(Emit *e, V a, int64_t c)
+{
+    if (!a || c == 0)
+        return NULL;
+    if (c == 1)
+        return a;
+    V v = block_find(e, a, NULL, c, KEY_mul);
+    return v ? v : block_keep(e, a, NULL, c, KEY_mul, LLVMBuildNSWMul(e->b, a, const_i64(e, c), ""));
+}
+
+Ix ix_add(Emit *e, Ix a, Ix b)
+{
+    return (Ix){add(e, a.v, b.v), a.c + b.c};
+}
+
+Ix ix_scale(Emit *e, Ix a, Ix by)
+{
+    if (!by.v)
+        return (Ix){mul_const(e, a.v, by.c), a.c * by.c};
+    if (!a.v)
+        return (Ix){mul_const(e, by.v, a.c), a.c * by.c};
+    Ix product = {mul(e, a.v, by.v), a.c * by.c};
+    product.v = add(e, product.v, mul_const(e, a.v, by.c));
+    product.v = add(e, product.v, mul_const(e, by.v, a.c));
+    return product;
+}
+
+Ix ix_dim(Emit *e, Dim d)
+{
+    return d.sym == SYM_none ? ix_const(d.add) : (Ix){dim_emit(e, d), 0};
+}
+
+V ix_value(Emit *e, Ix a)
+{
+    if (!a.v)
+        return const_i64(e, a.c);
+    return a.c ? LLVMBuildNSWAdd(e->b, a.v, const_i64(e, a.c), "") : a.v;
+}
+
+Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last)
+{
+    Ix at = ix_const(0), stride = ix_const(1);
+    for (int i = s->rank - 1; i >= 0; i--) {
+        at = ix_add(e, at, ix_scale(e, index[i], stride));
+        stride = ix_scale(e, stride, i == s->rank - 1 && last ? ix_const(last) : ix_dim(e, s->d[i]));
+    }
+    return at;
+}
+
+void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index)
+{
+    V rest = linear.v ? ix_value(e, linear) : NULL;
+    int64_t c = linear.c;
+    for (int i = s->rank - 1; i >= 0; i--) {
+        int64_t extent;
+        if (!rest && dim_const(s->d[i], &extent)) {
+            index[i] = ix_const(extent ? c % extent : 0);
+            c = extent ? c / extent : 0;
+            continue;
+        }
+        if (!rest)
+            rest = const_i64(e, c);
+        if (i == 0) {
+            index[0] = ix_of(rest);
+            return;
+        }
+        V d = dim_emit(e, s->d[i]);
+        index[i] = ix_of(LLVMBuildURem(e->b, rest, d, ""));
+        rest = LLVMBuildUDiv(e->b, rest, d, "");
+    }
+}

@@ -1,0 +1,269 @@
+/* From a graph to a Program: lower, emit, optimise, generate code, link. */
+#include "emit/jit.h"
+
+#include "emit/emit.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Orc.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    Arena *arena;
+    LLVMOrcLLJITRef jit;
+} Owner;
+
+static void release(void *p)
+{
+    Owner *o = p;
+    if (o->jit)
+        LLVMConsumeError(LLVMOrcDisposeLLJIT(o->jit));
+    arena_free(o->arena);
+}
+
+static _Noreturn void llvm_bug(const char *what, LLVMErrorRef error)
+{
+    char *text = LLVMGetErrorMessage(error);
+    bug("%s: %s", what, text);
+}
+
+/* ---- the target ---- */
+
+static LLVMTargetMachineRef machine_new(const JitOptions *o)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    char *triple = LLVMGetDefaultTargetTriple(), *error = NULL;
+    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
+    LLVMTargetRef target;
+    if (LLVMGetTargetFromTriple(triple, &target, &error))
+        bug("no code generator for %s: %s", triple, error);
+    LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
+        target, triple, o->cpu ? o->cpu : cpu, o->cpu ? (o->features ? o->features : "") : features,
+        LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+    LLVMDisposeMessage(triple);
+    LLVMDisposeMessage(cpu);
+    LLVMDisposeMessage(features);
+    return tm;
+}
+
+/* Vector width in bytes and registers, from what the machine's features say. */
+static void set_widths(Emit *e, LLVMTargetMachineRef tm)
+{
+    char *features = LLVMGetTargetMachineFeatureString(tm), *cpu = LLVMGetTargetMachineCPU(tm);
+    bool host = features[0] != 0;
+    int bytes = 16;
+    e->registers = 16;
+    e->has_fma = false;
+    if (strstr(features, "+avx2") && strstr(features, "+fma")) {
+        bytes = 32;
+        e->has_fma = true;
+    }
+    if (strstr(features, "+avx512f") && strstr(features, "+avx512vl")) {
+        bytes = 64;
+        e->registers = 32;
+    }
+    (void)host;
+    LLVMDisposeMessage(features);
+    LLVMDisposeMessage(cpu);
+    e->width = bytes / dtype_size(e->k->real);
+    e->parts = BLOCK_ROWS / e->width;
+}
+
+const char *jit_target(void)
+{
+    static char text[128];
+    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
+    snprintf(text, sizeof text, "x86-64 %s %s", cpu,
+             strstr(features, "+avx512f") ? "avx512" : strstr(features, "+avx2") ? "avx2" : "sse2");
+    LLVMDisposeMessage(cpu);
+    LLVMDisposeMessage(features);
+    return text;
+}
+
+/* ---- emission ---- */
+
+static Emit *emit_new(Arena *a, const Kernel *k, const JitOptions *o)
+{
+    Emit *e = NEW(a, Emit);
+    e->arena = a;
+    e->k = k;
+    e->diag = o->diag;
+    e->cx = LLVMContextCreate();
+    e->m = LLVMModuleCreateWithNameInContext("weft", e->cx);
+    e->b = LLVMCreateBuilderInContext(e->cx);
+    e->i1 = LLVMInt1TypeInContext(e->cx);
+    e->i8 = LLVMInt8TypeInContext(e->cx);
+    e->i16 = LLVMInt16TypeInContext(e->cx);
+    e->i32 = LLVMInt32TypeInContext(e->cx);
+    e->i64 = LLVMInt64TypeInContext(e->cx);
+    e->f32 = LLVMFloatTypeInContext(e->cx);
+    e->f64 = LLVMDoubleTypeInContext(e->cx);
+    e->ptr = LLVMPointerTypeInContext(e->cx, 0);
+    e->none = LLVMVoidTypeInContext(e->cx);
+    e->kernel_type = LLVMFunctionType(e->none, &e->ptr, 1, 0);
+    return e;
+}
+
+static void optimise(Emit *e, LLVMTargetMachineRef tm)
+{
+    char *error = NULL;
+    if (LLVMVerifyModule(e->m, LLVMReturnStatusAction, &error)) {
+        LLVMDumpModule(e->m);
+        bug("the code made is not sound: %s", error);
+    }
+    LLVMDisposeMessage(error);
+    /* The IR is vectorised by hand: the heavier passes find nothing in it. */
+    const char *passes = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,"
+                         "loop-mssa(licm),gvn)";
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef failed = LLVMRunPasses(e->m, passes, tm, options);
+    if (failed)
+        llvm_bug("the passes do not run", failed);
+    LLVMDisposePassBuilderOptions(options);
+}
+
+static LLVMMemoryBufferRef generate(Emit *e, LLVMTargetMachineRef tm, const JitOptions *o)
+{
+    LLVMMemoryBufferRef object;
+    char *error = NULL;
+    if (o->dump && !strcmp(o->dump, "llvm")) {
+        char *text = LLVMPrintModuleToString(e->m);
+        fputs(text, stderr);
+        LLVMDisposeMessage(text);
+    }
+    if (o->dump && !strcmp(o->dump, "asm")) {
+        LLVMModuleRef copy = LLVMCloneModule(e->m);
+        if (!LLVMTargetMachineEmitToMemoryBuffer(tm, copy, LLVMAssemblyFile, &error, &object)) {
+            fwrite(LLVMGetBufferStart(object), 1, LLVMGetBufferSize(object), stderr);
+            LLVMDisposeMemoryBuffer(object);
+        }
+        LLVMDisposeModule(copy);
+    }
+    if (LLVMTargetMachineEmitToMemoryBuffer(tm, e->m, LLVMObjectFile, &error, &object))
+        bug("no code for this program: %s", error);
+    return object;
+}
+
+/* ---- the program ---- */
+
+static void describe_ports(Arena *a, const Kernel *k, Program *p)
+{
+    p->nport = k->ports.n;
+    p->loss_port = k->loss_port;
+    p->port = NEW_ARRAY(a, Port, k->ports.n + 1);
+    for (int i = 0; i < k->ports.n; i++) {
+        const KernelPort *from = &k->ports.at[i];
+        p->port[i] = (Port){from->role,  arena_strdup(a, from->name), from->dtype,
+                            from->shape, from->is_output,             from->is_input};
+    }
+}
+
+static void describe_stores(Arena *a, Emit *e, Program *p)
+{
+    static const StoreKind kinds[] = {[MEM_port] = STORE_port,     [MEM_worker] = STORE_worker,
+                                      [MEM_block] = STORE_block,   [MEM_shard] = STORE_shard,
+                                      [MEM_shared] = STORE_shared};
+    const Kernel *k = e->k;
+    p->nstore = k->buffers.n;
+    p->store = NEW_ARRAY(a, StoreInfo, k->buffers.n + 1);
+    for (int i = 0; i < k->buffers.n; i++) {
+        const Buffer *b = k->buffers.at[i];
+        StoreInfo *s = &p->store[i];
+        s->kind = kinds[b->mem];
+        s->port = b->port;
+        s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? BLOCK_ROWS : 1) * b->slots;
+        s->ndim = b->shape.rank;
+        memcpy(s->dim, b->shape.d, sizeof s->dim);
+        int64_t last = buffer_last(e, b);
+        if (last)
+            s->dim[s->ndim - 1] = dim_int(last);
+        if (b->literal)
+            s->unit = 0;
+    }
+}
+
+static KernelFn look_up(LLVMOrcLLJITRef jit, const char *name)
+{
+    LLVMOrcExecutorAddress at = 0;
+    LLVMErrorRef error = LLVMOrcLLJITLookup(jit, &at, name);
+    if (error)
+        llvm_bug(name, error);
+    return (KernelFn)(uintptr_t)at;
+}
+
+static LLVMOrcLLJITRef link_object(LLVMMemoryBufferRef object)
+{
+    LLVMOrcLLJITRef jit;
+    LLVMErrorRef error = LLVMOrcCreateLLJIT(&jit, NULL);
+    if (error)
+        llvm_bug("no JIT", error);
+    error = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object);
+    if (error)
+        llvm_bug("the code does not link", error);
+    return jit;
+}
+
+Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
+{
+    Arena *a = arena_new(); /* what the program needs as long as it lives */
+    Arena *scratch = arena_new();
+    Kernel *k = kernel_lower(scratch, graph_copy(scratch, g));
+    if (k->why) {
+        *why = k->why;
+        arena_free(a);
+        return NULL;
+    }
+    if (o->dump && !strcmp(o->dump, "kernel"))
+        fputs(kernel_text(scratch, k), stderr);
+    Emit *e = emit_new(scratch, k, o);
+    LLVMTargetMachineRef tm = machine_new(o);
+    set_widths(e, tm);
+    char *triple = LLVMGetTargetMachineTriple(tm);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
+    LLVMSetTarget(e->m, triple);
+    LLVMSetModuleDataLayout(e->m, layout);
+
+    Program *p = NEW(a, Program);
+    Owner *owner = NEW(a, Owner);
+    owner->arena = a;
+    p->release = release;
+    p->owner = owner;
+    p->nphase = k->phases.n;
+    p->phase = NEW_ARRAY(a, ProgramPhase, k->phases.n + 1);
+    const char ***names = NEW_ARRAY(scratch, const char **, k->phases.n + 1);
+    for (int i = 0; i < k->phases.n; i++) {
+        const Phase *from = k->phases.at[i];
+        ProgramPhase *to = &p->phase[i];
+        int most = from->rows ? 1 : from->steps.n;
+        int64_t *units = NEW_ARRAY(scratch, int64_t, most + 1);
+        int *levels = NEW_ARRAY(scratch, int, most + 1);
+        names[i] = NEW_ARRAY(scratch, const char *, most + 1);
+        to->rows = from->rows;
+        to->nlevel = from->nlevel;
+        to->ntask = phase_emit(e, from, i, names[i], units, levels);
+        to->task = NEW_ARRAY(a, Task, to->ntask + 1);
+        for (int j = 0; j < to->ntask; j++)
+            to->task[j] = (Task){arena_strdup(a, names[i][j]), NULL, units[j], levels[j]};
+    }
+    describe_ports(a, k, p);
+    describe_stores(a, e, p);
+    optimise(e, tm);
+    owner->jit = link_object(generate(e, tm, o));
+    for (int i = 0; i < p->nphase; i++)
+        for (int j = 0; j < p->phase[i].ntask; j++)
+            p->phase[i].task[j].run = look_up(owner->jit, p->phase[i].task[j].name);
+    LLVMDisposeTargetData(layout);
+    LLVMDisposeMessage(triple);
+    LLVMDisposeTargetMachine(tm);
+    LLVMDisposeBuilder(e->b);
+    LLVMDisposeModule(e->m);
+    LLVMContextDispose(e->cx);
+    arena_free(scratch);
+    return p;
+}

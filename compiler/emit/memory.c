@@ -1,0 +1,205 @@
+/* Loads and stores of values: where they lie and how they are stored. */
+#include "emit/emit.h"
+
+enum { KEY_base = 2000, KEY_load, KEY_splat };
+
+int64_t buffer_last(const Emit *e, const Buffer *b)
+{
+    int64_t extent;
+    if (!b->pad_last || !dim_const(b->shape.d[b->shape.rank - 1], &extent))
+        return 0;
+    return (extent + e->width - 1) / e->width * e->width;
+}
+
+/* Elements of a buffer's slot (without lanes), as an index. */
+static Ix slot_count(Emit *e, const Buffer *b)
+{
+    Ix count = ix_const(1);
+    for (int i = 0; i < b->shape.rank; i++)
+        count = ix_scale(e, count, ix_dim(e, b->shape.d[i]));
+    return count;
+}
+
+static V literal_global(Emit *e, const Node *n)
+{
+    const char *name = arena_printf(e->arena, "literal.%d", n->id);
+    V g = LLVMGetNamedGlobal(e->m, name);
+    if (g)
+        return g;
+    const Attr *values = attr_get(n, ATTR_values);
+    LLVMTypeRef type = type_memory(e, n->dtype);
+    V *at = NEW_ARRAY(e->arena, V, values->n + 1);
+    int lanes = e->lanes;
+    e->lanes = 1;
+    for (int i = 0; i < values->n; i++)
+        at[i] = n->dtype == DT_bool ? LLVMConstInt(e->i8, values->u.floats[i] != 0, 0)
+                                    : const_value(e, n->dtype, values->u.floats[i]);
+    e->lanes = lanes;
+    V all = LLVMConstArray2(type, at, (uint64_t)values->n);
+    g = LLVMAddGlobal(e->m, LLVMTypeOf(all), name);
+    LLVMSetInitializer(g, all);
+    LLVMSetGlobalConstant(g, 1);
+    LLVMSetLinkage(g, LLVMPrivateLinkage);
+    return g;
+}
+
+V at_offset(Emit *e, LLVMTypeRef t, V base, Ix at)
+{
+    V p = base;
+    if (at.v)
+        p = LLVMBuildInBoundsGEP2(e->b, t, p, &at.v, 1, "");
+    if (at.c) {
+        V c = const_i64(e, at.c);
+        p = LLVMBuildInBoundsGEP2(e->b, t, p, &c, 1, "");
+    }
+    return p;
+}
+
+V place_base(Emit *e, const Place *p)
+{
+    const Buffer *b = p->buffer;
+    int64_t key = (p->slot * 64 + p->loop + 1) * 2 + p->stacked;
+    V base = entry_find(e, b, NULL, key, KEY_base);
+    if (base)
+        return base;
+    if (b->literal)
+        return literal_global(e, b->literal);
+    base = frame_pointer(e, FRAME_buffer + b->id);
+    Elsewhere back = entry_enter(e, MODE_scalar);
+    Ix at = ix_const(0);
+    if (p->slot == SLOT_now || p->slot == SLOT_next) {
+        V parity = LLVMBuildAnd(e->b, frame_word(e, FRAME_count + p->loop), const_i64(e, 1), "");
+        if (p->slot == SLOT_next)
+            parity = LLVMBuildXor(e->b, parity, const_i64(e, 1), "");
+        at = ix_scale(e, ix_of(parity), slot_count(e, b));
+    } else if (p->slot == SLOT_final) {
+        V parity = LLVMBuildAnd(e->b, dim_emit(e, p->extent), const_i64(e, 1), "");
+        at = ix_scale(e, ix_of(parity), slot_count(e, b));
+    }
+    if (p->stacked) {
+        Ix step = ix_const(1);
+        for (int i = 1; i < b->shape.rank; i++)
+            step = ix_scale(e, step, ix_dim(e, b->shape.d[i]));
+        at = ix_add(e, at, ix_scale(e, ix_of(frame_word(e, FRAME_t + p->loop)), step));
+    }
+    if (b->lanes)
+        at = ix_scale(e, at, ix_const(BLOCK_ROWS));
+    base = at_offset(e, type_memory(e, b->dtype), base, at);
+    entry_leave(e, back);
+    return entry_keep(e, b, NULL, key, KEY_base, base);
+}
+
+V place_at(Emit *e, const Place *p, Ix linear)
+{
+    V base = place_base(e, p);
+    if (p->buffer->lanes) {
+        linear = ix_scale(e, linear, ix_const(BLOCK_ROWS));
+        linear.c += (int64_t)e->part * e->width;
+    }
+    return at_offset(e, type_memory(e, p->buffer->dtype), base, linear);
+}
+
+V memory_to_value(Emit *e, Dtype dt, V v)
+{
+    if (dt != DT_bool)
+        return v;
+    return LLVMBuildICmp(e->b, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "");
+}
+
+V value_to_memory(Emit *e, Dtype dt, V v)
+{
+    return dt == DT_bool ? LLVMBuildZExt(e->b, v, type_lanes(e, e->i8), "") : v;
+}
+
+static unsigned plain_alignment(LLVMTypeRef t)
+{
+    LLVMTypeRef element = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMGetElementType(t) : t;
+    switch (LLVMGetTypeKind(element)) {
+    case LLVMDoubleTypeKind: return 8;
+    case LLVMFloatTypeKind: return 4;
+    case LLVMIntegerTypeKind: return LLVMGetIntTypeWidth(element) / 8;
+    default: return 1;
+    }
+}
+
+V load_plain(Emit *e, LLVMTypeRef t, V p)
+{
+    V v = LLVMBuildLoad2(e->b, t, p, "");
+    LLVMSetAlignment(v, plain_alignment(t));
+    return v;
+}
+
+void store_plain(Emit *e, V value, V p)
+{
+    V s = LLVMBuildStore(e->b, value, p);
+    LLVMSetAlignment(s, plain_alignment(LLVMTypeOf(value)));
+}
+
+V masked_load(Emit *e, LLVMTypeRef t, V p, V mask)
+{
+    LLVMTypeRef types[] = {t, e->ptr};
+    V args[] = {p, LLVMConstInt(e->i32, plain_alignment(t), 0), mask, LLVMConstNull(t)};
+    return call_intrinsic(e, "llvm.masked.load", types, 2, args, 4);
+}
+
+void masked_store(Emit *e, V value, V p, V mask)
+{
+    LLVMTypeRef types[] = {LLVMTypeOf(value), e->ptr};
+    V args[] = {value, p, LLVMConstInt(e->i32, plain_alignment(LLVMTypeOf(value)), 0), mask};
+    call_intrinsic(e, "llvm.masked.store", types, 2, args, 4);
+}
+
+V lanes_below(Emit *e, V limit)
+{
+    V lane[64];
+    for (int i = 0; i < e->width; i++)
+        lane[i] = LLVMConstInt(e->i32, (unsigned)i, 0);
+    V all = LLVMConstVector(lane, (unsigned)e->width);
+    int lanes = e->lanes;
+    e->lanes = e->width;
+    /* Only whether the limit is beyond the lanes matters: 32 bits will do. */
+    V width = const_i64(e, e->width);
+    V less = LLVMBuildICmp(e->b, LLVMIntSLT, limit, width, "");
+    V clamped = LLVMBuildSelect(e->b, less, limit, width, "");
+    V wide = splat(e, LLVMBuildTrunc(e->b, clamped, e->i32, ""));
+    e->lanes = lanes;
+    return LLVMBuildICmp(e->b, LLVMIntSLT, all, wide, "");
+}
+
+static V load_new(Emit *e, const Place *p, Ix linear)
+{
+    const Buffer *b = p->buffer;
+    LLVMTypeRef element = type_memory(e, b->dtype);
+    V at = place_at(e, p, linear);
+    if (b->lanes || e->mode == MODE_flat) {
+        LLVMTypeRef t = type_lanes(e, element);
+        V v = e->mask ? masked_load(e, t, at, e->mask) : load_plain(e, t, at);
+        return memory_to_value(e, b->dtype, v);
+    }
+    int lanes = e->lanes;
+    e->lanes = 1;
+    V v = memory_to_value(e, b->dtype, load_plain(e, element, at));
+    e->lanes = lanes;
+    return splat(e, v);
+}
+
+V load_element(Emit *e, const Place *p, Ix linear)
+{
+    /* One load of a place and index in a block: many products share operands. */
+    V base = place_base(e, p);
+    int op = KEY_load + e->part * 2 + (e->mask != NULL);
+    V v = block_find(e, base, linear.v, linear.c, op);
+    if (v)
+        return v;
+    return block_keep(e, base, linear.v, linear.c, op, load_new(e, p, linear));
+}
+
+void store_element(Emit *e, const Place *p, Ix linear, V value)
+{
+    V at = place_at(e, p, linear);
+    value = value_to_memory(e, p->buffer->dtype, value);
+    if (e->mask)
+        masked_store(e, value, at, e->mask);
+    else
+        store_plain(e, value, at);
+}

@@ -1,0 +1,211 @@
+/* Nests: the loops over an index domain, and at each tile of it the products,
+ * then everything else point by point in registers, then the stores. */
+#include "emit/emit.h"
+
+#include <ctype.h>
+#include <string.h>
+
+const char *function_name(Emit *e, const char *letter, int number, const char *name)
+{
+    char *text = arena_printf(e->arena, "%s%d_%s", letter, number, name ? name : "");
+    for (char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    return text;
+}
+
+Shape place_shape(const Place *p)
+{
+    Shape s = p->buffer->shape;
+    if (p->stacked) {
+        s.rank--;
+        memmove(s.d, s.d + 1, sizeof(Dim) * (size_t)s.rank);
+    }
+    return s;
+}
+
+static bool is_product(const Node *n)
+{
+    return n->op == OP_contract;
+}
+
+/* The number of products that share their loops, in the nest's largest group. */
+static int largest_group(const Nest *nest)
+{
+    int most = 0;
+    for (int i = 0; i < nest->nodes.n; i++) {
+        int n = 0;
+        for (int j = i; is_product(nest->nodes.at[i]) && j < nest->nodes.n; j++)
+            n += is_product(nest->nodes.at[j]) && contract_joins(nest->nodes.at[i], nest->nodes.at[j]);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+/* Rows of a register tile and vectors in it: as many accumulators as registers
+ * hold beside the operands (rows * vectors + vectors + 1 <= registers); rows
+ * that divide the extent are preferred, since a tail is a second tile to
+ * generate code for. At least 16 accumulators keep the fma units busy. */
+static int tile_rows(const Emit *e, int group, int nparts, int64_t extent)
+{
+    int most = (e->registers - nparts - 1) / (group * nparts);
+    if (most < 1)
+        most = 1;
+    if (most > extent)
+        most = (int)extent;
+    int best = 1;
+    for (int r = 1; r <= most; r++)
+        if (extent % r == 0)
+            best = r;
+    bool busy = best * group * nparts >= (e->registers > 16 ? 16 : 8);
+    return busy || best == most ? best : most;
+}
+
+static void emit_stores(Emit *e, const Nest *nest, const Ix *index)
+{
+    for (int i = 0; i < nest->stores.n; i++) {
+        const Store *s = &nest->stores.at[i];
+        V value = value_at(e, s->value, index);
+        if (e->mode == MODE_flat) {
+            store_element(e, &s->to, index[0], value);
+            continue;
+        }
+        Ix at[RANK_MOST] = {{0}};
+        memcpy(at, index, sizeof(Ix) * (size_t)nest->domain.rank);
+        if (s->axis >= 0)
+            at[s->axis] = ix_add(e, ix_dim(e, s->start), ix_scale(e, at[s->axis], ix_const(s->step)));
+        Shape shape = place_shape(&s->to);
+        store_element(e, &s->to, ix_linear(e, &shape, at, 0), value);
+    }
+}
+
+static void emit_products(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int rows)
+{
+    Node *group[16];
+    int most = e->nparts * rows > 0 ? 60 / (e->nparts * rows) : 1;
+    if (most > 16)
+        most = 16;
+    bool *done = NEW_ARRAY(e->arena, bool, nest->nodes.n + 1);
+    for (int i = 0; i < nest->nodes.n; i++) {
+        if (done[i] || !is_product(nest->nodes.at[i]))
+            continue;
+        int n = 0;
+        for (int j = i; j < nest->nodes.n && n < most; j++) {
+            if (done[j] || !is_product(nest->nodes.at[j]) ||
+                !contract_joins(nest->nodes.at[i], nest->nodes.at[j]))
+                continue;
+            group[n++] = nest->nodes.at[j];
+            done[j] = true;
+        }
+        contract_emit(e, group, n, index, rows);
+    }
+}
+
+/* One tile: `rows` indices along the last axis, all parts in turns of nparts. */
+static void emit_tile(Emit *e, const Nest *nest, const Ix *index, int rows, int nparts)
+{
+    int parts = e->mode == MODE_lanes ? e->parts : 1, last = nest->domain.rank - 1;
+    Ix at[32][RANK_MOST];
+    for (int r = 0; r < rows; r++) {
+        memcpy(at[r], index, sizeof(Ix) * RANK_MOST);
+        if (last >= 0)
+            at[r][last].c += r;
+    }
+    for (e->first_part = 0; e->first_part < parts; e->first_part += nparts) {
+        e->nparts = nparts;
+        e->points = rows * nparts;
+        e->memo = NEW_ARRAY(e->arena, V, nest->nodes.n * e->points + 1);
+        emit_products(e, nest, at, rows);
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < nparts; v++) {
+                e->part = e->first_part + v;
+                e->point = r * nparts + v;
+                for (int i = 0; i < nest->nodes.n; i++)
+                    if (!is_product(nest->nodes.at[i]))
+                        e->memo[i * e->points + e->point] =
+                            value_compute(e, nest->nodes.at[i], at[r]);
+                emit_stores(e, nest, at[r]);
+            }
+    }
+}
+
+static void emit_axes(Emit *e, const Nest *nest, Ix *index, int axis, int rows, int nparts)
+{
+    Dim extent = axis < nest->domain.rank ? nest->domain.d[axis] : dim_int(1);
+    if (nest->domain.rank == 0) {
+        emit_tile(e, nest, index, 1, nparts);
+        return;
+    }
+    bool last = axis + 1 == nest->domain.rank;
+    int64_t count = 0, by = last ? rows : 1;
+    bool known = dim_const(extent, &count);
+    int64_t whole = count / by * by;
+    if (!known || whole > 0) {
+        Loop l;
+        V to = known ? const_i64(e, whole) : dim_emit(e, extent);
+        V i = loop_begin(e, &l, const_i64(e, 0), to, by, NULL, 0);
+        index[axis] = (Ix){i, 0};
+        if (last)
+            emit_tile(e, nest, index, (int)by, nparts);
+        else
+            emit_axes(e, nest, index, axis + 1, rows, nparts);
+        loop_end(e, &l, NULL);
+    }
+    if (known && count > whole) {
+        index[axis] = ix_const(whole);
+        emit_tile(e, nest, index, (int)(count - whole), nparts);
+    }
+}
+
+static int64_t domain_count(const Nest *nest)
+{
+    int64_t count = 1, extent;
+    for (int i = 0; i < nest->domain.rank; i++)
+        count *= dim_const(nest->domain.d[i], &extent) ? extent : 1;
+    return count;
+}
+
+int64_t nest_units(const Nest *nest)
+{
+    return nest->flat ? (domain_count(nest) + CHUNK - 1) / CHUNK : 1;
+}
+
+static void emit_flat(Emit *e, const Nest *nest)
+{
+    int64_t count = domain_count(nest);
+    V begin = LLVMBuildMul(e->b, frame_word(e, FRAME_unit), const_i64(e, CHUNK), "");
+    V end = LLVMBuildAdd(e->b, begin, const_i64(e, CHUNK), "");
+    V total = const_i64(e, count);
+    end = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, end, total, ""), end, total, "");
+    Loop l;
+    V i = loop_begin(e, &l, begin, end, e->width, NULL, 0);
+    if (count % e->width)
+        e->mask = lanes_below(e, LLVMBuildSub(e->b, total, i, ""));
+    Ix index[RANK_MOST] = {{i, 0}};
+    emit_tile(e, nest, index, 1, 1);
+    loop_end(e, &l, NULL);
+    e->mask = NULL;
+}
+
+V nest_emit(Emit *e, const Nest *nest, bool rows)
+{
+    function_begin(e, function_name(e, "k", nest->id, nest->name),
+                   rows ? MODE_lanes : nest->flat ? MODE_flat : MODE_scalar);
+    e->nest = nest;
+    Ix index[RANK_MOST] = {{0}};
+    int group = largest_group(nest), nparts = rows ? e->parts : 1, tile = 1;
+    int64_t extent = 0;
+    if (group > 0) {
+        while (nparts > 1 && (group + 1) * nparts + 1 > e->registers)
+            nparts /= 2;
+        bool known = nest->domain.rank > 0 && dim_const(nest->domain.d[nest->domain.rank - 1], &extent);
+        if (known && rows && extent > 0)
+            tile = tile_rows(e, group, nparts, extent);
+    }
+    if (nest->flat)
+        emit_flat(e, nest);
+    else
+        emit_axes(e, nest, index, 0, tile, nparts);
+    function_end(e);
+    return e->fn;
+}

@@ -1,0 +1,186 @@
+/* Rows in and out of a block, zeroing, and the exchange of rows and features. */
+#include "emit/emit.h"
+
+#include <string.h>
+
+static Ix inner_count(Emit *e, const Shape *s)
+{
+    Ix count = ix_const(1);
+    for (int i = 0; i < s->rank; i++)
+        count = ix_scale(e, count, ix_dim(e, s->d[i]));
+    return count;
+}
+
+static V element_at(Emit *e, LLVMTypeRef t, V base, V index)
+{
+    return LLVMBuildInBoundsGEP2(e->b, t, base, &index, 1, "");
+}
+
+/* The batch's gather: row r of the block comes from sample order[row0 + r];
+ * rows beyond the batch are copies of its last. Bytes stay bytes. */
+V rows_load_emit(Emit *e, const Step *s)
+{
+    const KernelPort *port = &e->k->ports.at[s->port];
+    const Buffer *b = s->place.buffer;
+    function_begin(e, function_name(e, "load", s->port, s->name), MODE_scalar);
+    LLVMTypeRef t = type_memory(e, b->dtype);
+    V count = ix_value(e, inner_count(e, &b->shape));
+    V to = frame_pointer(e, FRAME_buffer + b->id), n = frame_word(e, FRAME_n);
+    V from = NULL;
+    for (int i = 0; i < e->k->buffers.n; i++)
+        if (e->k->buffers.at[i]->port == s->port)
+            from = frame_pointer(e, FRAME_buffer + i);
+    V order = frame_pointer(e, FRAME_order), row0 = frame_word(e, FRAME_row0);
+    bool ordered = port->role == ROLE_data;
+    Loop rows, features;
+    V r = loop_begin(e, &rows, const_i64(e, 0), const_i64(e, BLOCK_ROWS), 1, NULL, 0);
+    V row = LLVMBuildAdd(e->b, row0, r, ""), last = LLVMBuildSub(e->b, n, const_i64(e, 1), "");
+    row = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, row, last, ""), row, last, "");
+    if (ordered) {
+        V null = LLVMBuildICmp(e->b, LLVMIntEQ, order, LLVMConstNull(e->ptr), "");
+        V some = LLVMBuildSelect(e->b, null, frame_pointer(e, FRAME_lengths), order, "");
+        V zero = LLVMBuildSelect(e->b, null, const_i64(e, 0), row, "");
+        V sample = load_plain(e, e->i64, element_at(e, e->i64, some, zero));
+        row = LLVMBuildSelect(e->b, null, row, sample, "");
+    }
+    V source = element_at(e, t, from, LLVMBuildMul(e->b, row, count, ""));
+    V target = element_at(e, t, to, r);
+    V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
+    V value = load_plain(e, t, element_at(e, t, source, f));
+    store_plain(e, value, element_at(e, t, target, LLVMBuildMul(e->b, f, const_i64(e, BLOCK_ROWS), "")));
+    loop_end(e, &features, NULL);
+    loop_end(e, &rows, NULL);
+    function_end(e);
+    return e->fn;
+}
+
+V rows_store_emit(Emit *e, const Step *s)
+{
+    const Buffer *b = s->place.buffer;
+    function_begin(e, function_name(e, "store", s->port, s->name), MODE_scalar);
+    LLVMTypeRef t = type_memory(e, b->dtype);
+    Shape shape = place_shape(&s->place);
+    V count = ix_value(e, inner_count(e, &shape)), from = place_base(e, &s->place), to = NULL;
+    for (int i = 0; i < e->k->buffers.n; i++)
+        if (e->k->buffers.at[i]->port == s->port)
+            to = frame_pointer(e, FRAME_buffer + i);
+    V row0 = frame_word(e, FRAME_row0);
+    Loop rows, features;
+    V r = loop_begin(e, &rows, const_i64(e, 0), frame_word(e, FRAME_rows), 1, NULL, 0);
+    V target = element_at(e, t, to, LLVMBuildMul(e->b, LLVMBuildAdd(e->b, row0, r, ""), count, ""));
+    V source = element_at(e, t, from, r);
+    V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
+    V at = LLVMBuildMul(e->b, f, const_i64(e, BLOCK_ROWS), "");
+    store_plain(e, load_plain(e, t, element_at(e, t, source, at)), element_at(e, t, target, f));
+    loop_end(e, &features, NULL);
+    loop_end(e, &rows, NULL);
+    function_end(e);
+    return e->fn;
+}
+
+V zero_emit(Emit *e, const Step *s)
+{
+    const Buffer *b = s->place.buffer;
+    function_begin(e, function_name(e, "zero", b->id, s->name), MODE_flat);
+    Shape shape = place_shape(&s->place);
+    Ix elements = inner_count(e, &shape);
+    if (b->lanes)
+        elements = ix_scale(e, elements, ix_const(BLOCK_ROWS));
+    V count = ix_value(e, elements), base = place_base(e, &s->place);
+    if (b->mem == MEM_shard) { /* later blocks of the shard go on */
+        V first = LLVMBuildICmp(e->b, LLVMIntNE, frame_word(e, FRAME_first), const_i64(e, 0), "");
+        count = LLVMBuildSelect(e->b, first, count, const_i64(e, 0), "");
+    }
+    LLVMTypeRef t = type_memory(e, b->dtype);
+    V whole = LLVMBuildAnd(e->b, count, const_i64(e, -(int64_t)e->width), "");
+    Loop l;
+    V i = loop_begin(e, &l, const_i64(e, 0), whole, e->width, NULL, 0);
+    store_plain(e, LLVMConstNull(type_lanes(e, t)), element_at(e, t, base, i));
+    loop_end(e, &l, NULL);
+    i = loop_begin(e, &l, whole, count, 1, NULL, 0);
+    store_plain(e, LLVMConstNull(t), element_at(e, t, base, i));
+    loop_end(e, &l, NULL);
+    function_end(e);
+    return e->fn;
+}
+
+/* ---- exchange of rows and features ---- */
+
+/* Transposes width x width values in place: blocks off the diagonal change
+ * places, of half the width, then a quarter, ... (Eklundh 1972). */
+static void exchange(Emit *e, V *row)
+{
+    for (int d = e->width / 2; d > 0; d /= 2) {
+        V low[64], high[64];
+        for (int i = 0; i < e->width; i++) {
+            low[i] = LLVMConstInt(e->i32, (unsigned)(i & d ? e->width + i - d : i), 0);
+            high[i] = LLVMConstInt(e->i32, (unsigned)(i & d ? e->width + i : i + d), 0);
+        }
+        V low_mask = LLVMConstVector(low, (unsigned)e->width);
+        V high_mask = LLVMConstVector(high, (unsigned)e->width);
+        for (int i = 0; i < e->width; i++) {
+            if (i & d)
+                continue;
+            V a = row[i], b = row[i + d];
+            row[i] = LLVMBuildShuffleVector(e->b, a, b, low_mask, "");
+            row[i + d] = LLVMBuildShuffleVector(e->b, a, b, high_mask, "");
+        }
+    }
+}
+
+static void exchange_group(Emit *e, const Step *s, const Ix *index, Ix m, int features)
+{
+    int rank = shape_inner(&s->node->shape).rank;
+    Shape to = s->place.buffer->shape;
+    for (e->part = 0; e->part < e->parts; e->part++) {
+        V row[64];
+        Ix at[RANK_MOST + 1];
+        memcpy(at, index, sizeof(Ix) * (size_t)rank);
+        for (int i = 0; i < e->width; i++) {
+            at[rank - 1] = (Ix){m.v, m.c + i};
+            row[i] = i < features ? value_at(e, s->node, at) : const_value(e, s->node->dtype, 0);
+        }
+        exchange(e, row);
+        for (int i = 0; i < e->width; i++) {
+            at[rank - 1] = ix_const(e->part * e->width + i);
+            at[rank] = m;
+            Ix linear = ix_linear(e, &to, at, buffer_last(e, s->place.buffer));
+            V base = place_base(e, &s->place);
+            store_plain(e, row[i], at_offset(e, type_memory(e, s->node->dtype), base, linear));
+        }
+    }
+}
+
+static void exchange_axes(Emit *e, const Step *s, Ix *index, int axis)
+{
+    Shape shape = shape_inner(&s->node->shape);
+    if (axis + 1 < shape.rank) {
+        Loop l;
+        V i = loop_begin(e, &l, const_i64(e, 0), dim_emit(e, shape.d[axis]), 1, NULL, 0);
+        index[axis] = ix_of(i);
+        exchange_axes(e, s, index, axis + 1);
+        loop_end(e, &l, NULL);
+        return;
+    }
+    int64_t extent = 0;
+    if (!dim_const(shape.d[axis], &extent))
+        bug("an operand across the lanes has an extent known only at run time");
+    int64_t whole = extent / e->width * e->width;
+    if (whole) {
+        Loop l;
+        V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, whole), e->width, NULL, 0);
+        exchange_group(e, s, index, ix_of(i), e->width);
+        loop_end(e, &l, NULL);
+    }
+    if (extent > whole)
+        exchange_group(e, s, index, ix_const(whole), (int)(extent - whole));
+}
+
+V transpose_emit(Emit *e, const Step *s)
+{
+    function_begin(e, function_name(e, "across", s->place.buffer->id, s->name), MODE_lanes);
+    Ix index[RANK_MOST + 1] = {{0}};
+    exchange_axes(e, s, index, 0);
+    function_end(e);
+    return e->fn;
+}

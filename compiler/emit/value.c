@@ -1,0 +1,437 @@
+/* The value of a node at an index.
+ *
+ * Views change the index, the edges of a loop body lead outside with the loop's
+ * t in front, storage is loaded, what the nest computes comes from its memo,
+ * and leaves are made on the spot.
+ */
+#include "emit/emit.h"
+
+#include <string.h>
+
+enum { KEY_host = 3000, KEY_row };
+
+static int lead(const Node *n)
+{
+    return shape_has_batch(&n->shape) || shape_has_shards(&n->shape);
+}
+
+/* Operand i of n, at n's index: axes aligned on the right, extent 1 is read at 0. */
+void index_of_operand(Emit *e, const Node *n, int i, const Ix *index, Ix *out)
+{
+    (void)e;
+    Shape to = shape_inner(&n->in[i]->shape), from = shape_inner(&n->shape);
+    int skip = from.rank - to.rank;
+    for (int j = 0; j < to.rank; j++)
+        out[j] = dim_is(to.d[j], 1) && !dim_is(from.d[j + skip], 1) ? ix_const(0) : index[j + skip];
+}
+
+static void through_view(Emit *e, const Node *n, Ix *index, bool *is_linear, bool to_storage)
+{
+    const Node *x = n->in[0];
+    Shape from = shape_inner(&n->shape), to = shape_inner(&x->shape);
+    Ix out[RANK_MOST] = {{0}};
+    if (n->op == OP_broadcast) {
+        index_of_operand(e, n, 0, index, out);
+    } else if (n->op == OP_reshape) {
+        Ix at = ix_linear(e, &from, index, 0);
+        if (to_storage) {
+            index[0] = at;
+            *is_linear = true;
+            return;
+        }
+        if (shape_equal(&from, &to))
+            return;
+        ix_unravel(e, &to, at, out);
+    } else if (n->op == OP_transpose) {
+        const Attr *perm = attr_get(n, ATTR_perm);
+        int skip = lead(n);
+        for (int i = 0; i < from.rank; i++)
+            out[perm->u.ints[i + skip] - skip] = index[i];
+    } else { /* slice */
+        int axis = (int)attr_int(n, ATTR_axis, 0) - lead(n);
+        memcpy(out, index, sizeof(Ix) * (size_t)from.rank);
+        out[axis] = ix_add(e, ix_dim(e, attr_get(n, ATTR_start)->u.dim),
+                           ix_scale(e, index[axis], ix_const(attr_int(n, ATTR_step, 1))));
+    }
+    memcpy(index, out, sizeof(Ix) * (size_t)to.rank);
+}
+
+static bool is_view(const Node *n)
+{
+    return n->op == OP_broadcast || n->op == OP_reshape || n->op == OP_transpose || n->op == OP_slice;
+}
+
+Node *value_base(Emit *e, Node *n, Ix *index, bool *is_linear)
+{
+    *is_linear = false;
+    for (;;) {
+        const NodeInfo *info = INFO(n);
+        if (info->outer) {
+            if (info->loop >= 0) {
+                Shape inner = shape_inner(&n->shape);
+                memmove(index + 1, index, sizeof(Ix) * (size_t)inner.rank);
+                index[0] = ix_of(frame_word(e, FRAME_t + info->loop));
+            }
+            n = info->outer;
+        } else if (is_view(n)) {
+            bool to_storage = n->op == OP_reshape && INFO(n->in[0])->place.buffer &&
+                              !(e->nest && INFO(n->in[0])->nest == e->nest);
+            through_view(e, n, index, is_linear, to_storage);
+            n = n->in[0];
+            if (*is_linear)
+                return n;
+        } else {
+            return n;
+        }
+    }
+}
+
+/* ---- leaves ---- */
+
+V row_number(Emit *e)
+{
+    V rows = entry_find(e, NULL, NULL, e->part, KEY_row);
+    if (rows)
+        return rows;
+    V n = frame_word(e, FRAME_n), row0 = frame_word(e, FRAME_row0);
+    Elsewhere back = entry_enter(e, MODE_lanes);
+    V lane[64];
+    for (int i = 0; i < e->width; i++)
+        lane[i] = LLVMConstInt(e->i32, (unsigned)(i + e->part * e->width), 0);
+    V at = LLVMBuildAdd(e->b, LLVMConstVector(lane, (unsigned)e->width),
+                        splat(e, LLVMBuildTrunc(e->b, row0, e->i32, "")), "");
+    /* Rows beyond the last are copies of it. */
+    V last = splat(e, LLVMBuildTrunc(e->b, LLVMBuildSub(e->b, n, const_i64(e, 1), ""), e->i32, ""));
+    rows = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, last, ""), at, last, "");
+    entry_leave(e, back);
+    return entry_keep(e, NULL, NULL, e->part, KEY_row, rows);
+}
+
+static V from_index(Emit *e, Dtype dt, Ix at)
+{
+    if (!at.v)
+        return const_value(e, dt, (double)at.c);
+    V v = ix_value(e, at);
+    int lanes = e->lanes;
+    e->lanes = 1;
+    v = dtype_is_float(dt) ? LLVMBuildSIToFP(e->b, v, type_memory(e, dt), "")
+                           : LLVMBuildTrunc(e->b, v, type_memory(e, dt), "");
+    e->lanes = lanes;
+    return splat(e, v);
+}
+
+static V random_emit(Emit *e, Node *n, const Ix *index)
+{
+    Ix none[RANK_MOST] = {{0}};
+    Shape inner = shape_inner(&n->shape);
+    V seed = value_at(e, n->in[0], none), step = value_at(e, n->in[1], none);
+    V key = const_value(e, DT_i32, (double)(int32_t)attr_int(n, ATTR_key, 0));
+    if (n->nin > 2) {
+        V golden = const_value(e, DT_i32, (double)(int32_t)0x9E3779B9);
+        key = LLVMBuildAdd(e->b, key, LLVMBuildMul(e->b, golden, value_at(e, n->in[2], none), ""), "");
+    }
+    Ix at = ix_linear(e, &inner, index, 0), count = ix_const(1);
+    V counter = splat(e, LLVMBuildTrunc(e->b, ix_value(e, at), e->i32, ""));
+    if (shape_has_batch(&n->shape)) {
+        for (int i = 0; i < inner.rank; i++)
+            count = ix_scale(e, count, ix_dim(e, inner.d[i]));
+        V per_row = splat(e, LLVMBuildTrunc(e->b, ix_value(e, count), e->i32, ""));
+        counter = LLVMBuildAdd(e->b, counter, LLVMBuildMul(e->b, row_number(e), per_row, ""), "");
+    }
+    V word = threefry_emit(e, seed, step, counter, key);
+    V top = LLVMBuildLShr(e->b, word, const_value(e, DT_i32, 8), "");
+    V real = LLVMBuildUIToFP(e->b, top, type_value(e, n->dtype), "");
+    return LLVMBuildFMul(e->b, real, const_value(e, n->dtype, 0x1p-24), "");
+}
+
+/* ---- host scalars ---- */
+
+static V host_compute(Emit *e, Node *n)
+{
+    if (INFO(n)->outer)
+        return value_host(e, INFO(n)->outer);
+    if (n->op == OP_const) {
+        return const_value(e, n->dtype, attr_get(n, ATTR_value)->u.f);
+    }
+    if (n->op == OP_dim) {
+        V d = dim_emit(e, attr_get(n, ATTR_dim)->u.dim);
+        return LLVMBuildSIToFP(e->b, d, e->f64, "");
+    }
+    if (n->op == OP_input) {
+        V p = frame_pointer(e, FRAME_buffer + INFO(n)->place.buffer->id);
+        return memory_to_value(e, n->dtype, load_plain(e, type_memory(e, n->dtype), p));
+    }
+    V in[3];
+    for (int i = 0; i < n->nin; i++)
+        in[i] = value_host(e, n->in[i]);
+    return map_emit(e, n, in);
+}
+
+V value_host(Emit *e, Node *n)
+{
+    V v = entry_find(e, n, NULL, 0, KEY_host);
+    if (v)
+        return v;
+    Elsewhere back = entry_enter(e, MODE_scalar);
+    v = host_compute(e, n);
+    entry_leave(e, back);
+    return entry_keep(e, n, NULL, 0, KEY_host, v);
+}
+
+/* ---- reductions within a sample, or over a parameter ---- */
+
+/* The index in the operand from the kept axes' index and a position in the
+ * reduced ones. */
+static void index_of_reduced(Emit *e, const Node *n, const Ix *index, Ix at, Ix *out)
+{
+    const Node *x = n->in[0];
+    Shape inner = shape_inner(&x->shape), reduced = {0};
+    bool is_reduced[RANK_MOST] = {false};
+    const Attr *axes = attr_get(n, ATTR_axes);
+    int naxes = axes ? axes->n : 1;
+    for (int i = 0; i < naxes; i++) {
+        int64_t axis = (axes ? axes->u.ints[i] : attr_int(n, ATTR_axis, 0)) - lead(x);
+        is_reduced[axis] = true;
+        reduced.d[reduced.rank++] = inner.d[axis];
+    }
+    Ix part[RANK_MOST];
+    ix_unravel(e, &reduced, at, part);
+    for (int i = 0, k = 0, r = 0; i < inner.rank; i++)
+        out[i] = is_reduced[i] ? part[r++] : index[k++];
+}
+
+static Ix reduced_count(Emit *e, const Node *n)
+{
+    const Node *x = n->in[0];
+    const Attr *axes = attr_get(n, ATTR_axes);
+    int naxes = axes ? axes->n : 1;
+    Ix count = ix_const(1);
+    for (int i = 0; i < naxes; i++)
+        count = ix_scale(e, count, ix_dim(e, x->shape.d[axes ? axes->u.ints[i] : attr_int(n, ATTR_axis, 0)]));
+    return count;
+}
+
+static V reduced_value(Emit *e, Node *n, const Ix *index, Ix at)
+{
+    Ix in[RANK_MOST];
+    index_of_reduced(e, n, index, at, in);
+    return value_at(e, n->in[0], in);
+}
+
+/* Sum: 16 interleaved partials that start at +0, then the tree. A full group
+ * of 16 is 16 independent additions. */
+static V reduce_sum_emit(Emit *e, Node *n, const Ix *index)
+{
+    enum { PARTIALS = 16 };
+    V acc[PARTIALS];
+    for (int i = 0; i < PARTIALS; i++)
+        acc[i] = const_value(e, n->dtype, 0);
+    Ix count = reduced_count(e, n);
+    int64_t done = 0;
+    if (count.v || count.c >= 2 * PARTIALS) {
+        V whole = count.v ? LLVMBuildAnd(e->b, count.v, const_i64(e, -PARTIALS), "")
+                          : const_i64(e, count.c & -PARTIALS);
+        Loop l;
+        V i = loop_begin(e, &l, const_i64(e, 0), whole, PARTIALS, acc, PARTIALS);
+        for (int j = 0; j < PARTIALS; j++) {
+            V x = reduced_value(e, n, index, (Ix){i, j});
+            acc[j] = LLVMBuildFAdd(e->b, acc[j], x, "");
+        }
+        loop_end(e, &l, acc);
+        done = count.v ? 0 : count.c & -PARTIALS;
+        for (int j = 0; count.v && j < PARTIALS; j++) { /* a run-time rest */
+            V at = LLVMBuildAdd(e->b, whole, const_i64(e, j), "");
+            V more = LLVMBuildICmp(e->b, LLVMIntSLT, at, count.v, "");
+            Loop once;
+            V end = LLVMBuildSelect(e->b, more, LLVMBuildAdd(e->b, at, const_i64(e, 1), ""), at, "");
+            V k = loop_begin(e, &once, at, end, 1, &acc[j], 1);
+            acc[j] = LLVMBuildFAdd(e->b, acc[j], reduced_value(e, n, index, ix_of(k)), "");
+            loop_end(e, &once, &acc[j]);
+        }
+    }
+    for (int64_t i = done; !count.v && i < count.c; i++) {
+        V x = reduced_value(e, n, index, ix_const(i));
+        acc[i % PARTIALS] = LLVMBuildFAdd(e->b, acc[i % PARTIALS], x, "");
+    }
+    for (int s = PARTIALS / 2; s > 0; s /= 2)
+        for (int j = 0; j < s; j++)
+            acc[j] = LLVMBuildFAdd(e->b, acc[j], acc[j + s], "");
+    return acc[0];
+}
+
+static V reduce_extreme_emit(Emit *e, Node *n, const Ix *index)
+{
+    bool is_max = n->op == OP_reduce_max;
+    bool real = dtype_is_float(n->dtype);
+    V acc = reduced_value(e, n, index, ix_const(0));
+    Loop l;
+    V i = loop_begin(e, &l, const_i64(e, 1), ix_value(e, reduced_count(e, n)), 1, &acc, 1);
+    V x = reduced_value(e, n, index, ix_of(i));
+    if (real) {
+        acc = vmath_call(e, is_max ? "max" : "min", acc, x);
+    } else {
+        V keep = LLVMBuildICmp(e->b, is_max ? LLVMIntSGE : LLVMIntSLE, acc, x, "");
+        acc = LLVMBuildSelect(e->b, keep, acc, x, "");
+    }
+    loop_end(e, &l, &acc);
+    return acc;
+}
+
+static V argmax_emit(Emit *e, Node *n, const Ix *index)
+{
+    V acc[2] = {reduced_value(e, n, index, ix_const(0)), const_value(e, DT_i32, 0)};
+    Loop l;
+    V i = loop_begin(e, &l, const_i64(e, 1), ix_value(e, reduced_count(e, n)), 1, acc, 2);
+    V x = reduced_value(e, n, index, ix_of(i));
+    V above = dtype_is_float(n->in[0]->dtype) ? LLVMBuildFCmp(e->b, LLVMRealOGT, x, acc[0], "")
+                                              : LLVMBuildICmp(e->b, LLVMIntSGT, x, acc[0], "");
+    acc[0] = LLVMBuildSelect(e->b, above, x, acc[0], "");
+    acc[1] = LLVMBuildSelect(e->b, above, from_index(e, DT_i32, ix_of(i)), acc[1], "");
+    loop_end(e, &l, acc);
+    return acc[1];
+}
+
+/* ---- sums over shards ---- */
+
+static V sum_shards_emit(Emit *e, Node *n, const Ix *index)
+{
+    Node *x = n->in[0];
+    const Place *p = &INFO(x)->place;
+    Shape inner = shape_inner(&x->shape);
+    Ix at = e->mode == MODE_flat ? index[0] : ix_linear(e, &inner, index, 0);
+    /* The executor lays shards out in whole cache lines. */
+    Ix bytes = ix_const(dtype_size(x->dtype));
+    for (int i = 0; i < inner.rank; i++)
+        bytes = ix_scale(e, bytes, ix_dim(e, inner.d[i]));
+    V stride = LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
+    V acc = const_value(e, n->dtype, 0);
+    V base = place_at(e, p, at);
+    Loop l;
+    V s = loop_begin(e, &l, const_i64(e, 0), frame_word(e, FRAME_shards), 1, &acc, 1);
+    V offset = LLVMBuildMul(e->b, s, stride, "");
+    V from = LLVMBuildInBoundsGEP2(e->b, e->i8, base, &offset, 1, "");
+    LLVMTypeRef t = type_value(e, n->dtype);
+    V part = e->mask ? masked_load(e, t, from, e->mask) : load_plain(e, t, from);
+    acc = LLVMBuildFAdd(e->b, acc, part, "");
+    loop_end(e, &l, &acc);
+    return acc;
+}
+
+/* ---- gather ---- */
+
+static V gather_emit(Emit *e, Node *n, const Ix *index)
+{
+    Node *table = n->in[0], *which = n->in[1];
+    Shape rows = shape_inner(&which->shape), t = shape_inner(&table->shape);
+    V at = value_at(e, which, index);
+    /* Data are checked when read; what is computed is kept inside the table. */
+    V zero = const_value(e, DT_i32, 0), last = from_index(e, DT_i32, ix_add(e, ix_dim(e, t.d[0]), ix_const(-1)));
+    at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, zero, ""), zero, at, "");
+    at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, at, last, ""), last, at, "");
+    V acc = NULL;
+    V lane[64];
+    int lanes = e->lanes;
+    Mode mode = e->mode;
+    for (int i = 0; i < lanes; i++) {
+        V one = lanes == 1 ? at : LLVMBuildExtractElement(e->b, at, LLVMConstInt(e->i32, (unsigned)i, 0), "");
+        Ix in[RANK_MOST];
+        in[0] = ix_of(LLVMBuildSExt(e->b, one, e->i64, ""));
+        memcpy(in + 1, index + rows.rank, sizeof(Ix) * (size_t)(t.rank - 1));
+        e->mode = MODE_scalar;
+        e->lanes = 1;
+        lane[i] = value_at(e, table, in);
+        e->mode = mode;
+        e->lanes = lanes;
+    }
+    if (lanes == 1)
+        return lane[0];
+    acc = LLVMGetPoison(type_value(e, n->dtype));
+    for (int i = 0; i < lanes; i++)
+        acc = LLVMBuildInsertElement(e->b, acc, lane[i], LLVMConstInt(e->i32, (unsigned)i, 0), "");
+    return acc;
+}
+
+/* ---- any node ---- */
+
+V value_compute(Emit *e, Node *n, const Ix *index)
+{
+    switch (n->op) {
+    case OP_const: return const_value(e, n->dtype, attr_get(n, ATTR_value)->u.f);
+    case OP_dim: return splat(e, value_host(e, n));
+    case OP_row: return row_number(e);
+    case OP_iota: {
+        int axis = (int)attr_int(n, ATTR_axis, 0) - lead(n);
+        return axis < 0 ? cast_emit(e, DT_i32, n->dtype, row_number(e)) : from_index(e, n->dtype, index[axis]);
+    }
+    case OP_random: return random_emit(e, n, index);
+    case OP_reduce_sum: return reduce_sum_emit(e, n, index);
+    case OP_reduce_max:
+    case OP_reduce_min: return reduce_extreme_emit(e, n, index);
+    case OP_argmax: return argmax_emit(e, n, index);
+    case OP_sum_shards: return sum_shards_emit(e, n, index);
+    case OP_gather: return gather_emit(e, n, index);
+    default: break;
+    }
+    V in[3];
+    for (int i = 0; i < n->nin; i++) {
+        Ix at[RANK_MOST] = {{0}};
+        if (e->mode == MODE_flat)
+            at[0] = index[0];
+        else
+            index_of_operand(e, n, i, index, at);
+        in[i] = value_at(e, n->in[i], at);
+    }
+    return map_emit(e, n, in);
+}
+
+/* In flat mode every tensor of the nest's shape is read at the flat index, and
+ * what has rank 0 at none. */
+static V value_flat(Emit *e, Node *n, const Ix *index)
+{
+    while (n->op == OP_broadcast)
+        n = n->in[0];
+    const NodeInfo *info = INFO(n);
+    if (n->op == OP_const)
+        return const_value(e, n->dtype, attr_get(n, ATTR_value)->u.f);
+    if (info->cls == CLASS_host)
+        return splat(e, value_host(e, n));
+    if (e->nest && info->nest == e->nest)
+        return e->memo[info->local * e->points + e->point];
+    if (n->shape.rank > 0)
+        return load_element(e, &info->place, index[0]);
+    V mask = e->mask;
+    Mode mode = e->mode;
+    e->mode = MODE_scalar; /* one element, the same for all lanes */
+    e->mask = NULL;
+    V v = load_element(e, &info->place, ix_const(0));
+    e->mode = mode;
+    e->mask = mask;
+    return v;
+}
+
+V value_at(Emit *e, Node *n, const Ix *index)
+{
+    if (e->mode == MODE_flat)
+        return value_flat(e, n, index);
+    Ix at[RANK_MOST + 1] = {{0}};
+    Shape inner = shape_inner(&n->shape);
+    memcpy(at, index, sizeof(Ix) * (size_t)inner.rank);
+    bool is_linear;
+    n = value_base(e, n, at, &is_linear);
+    const NodeInfo *info = INFO(n);
+    if (info->cls == CLASS_host) {
+        if (n->op == OP_const)
+            return const_value(e, n->dtype, attr_get(n, ATTR_value)->u.f);
+        return splat(e, value_host(e, n));
+    }
+    if (e->nest && info->nest == e->nest && !is_linear)
+        return e->memo[info->local * e->points + e->point];
+    if (info->place.buffer) {
+        Shape stored = shape_inner(&n->shape);
+        Place p = info->place;
+        return load_element(e, &p, is_linear ? at[0] : ix_linear(e, &stored, at, 0));
+    }
+    if (op_info[n->op].kind == KIND_leaf)
+        return value_compute(e, n, at);
+    bug("node %d (%s) has no storage and is not computed here", n->id, op_info[n->op].name);
+}

@@ -1,0 +1,148 @@
+/* Kernel IR: the loop trees between the Graph and machine code.
+ *
+ * A training step is a sequence of phases with a barrier after each. A row
+ * phase runs once per block of BLOCK_ROWS rows of the batch: its code is
+ * written for one sample, and the rows of the block lie in the vector lanes,
+ * feature-major ([feature][row]), so that every operation is whole vectors
+ * whatever its extent. A parameter phase works on tensors without N.
+ *
+ * A phase is a tree of steps: loops over time, and nests: loops over one index
+ * domain at each point of which several graph nodes are computed in registers
+ * (products with all that follows them at the same index). A node is stored
+ * only when something outside of its nest reads it. Nodes are computed from
+ * the graph itself: a nest names them, the emitter evaluates them at an index.
+ */
+#ifndef WEFT_KERNEL_H
+#define WEFT_KERNEL_H
+
+#include "ir/contract.h"
+#include "ir/graph.h"
+
+typedef enum {
+    CLASS_host,  /* rank 0, from scalars alone: computed where it is used */
+    CLASS_param, /* no rows: parameters and what comes from them */
+    CLASS_row,   /* one value a row of the batch */
+    CLASS_shard  /* partial sums of the batch */
+} Class;
+
+typedef enum {
+    MEM_port,    /* the caller's, row-major */
+    MEM_worker,  /* a worker's, for the block at hand */
+    MEM_block,   /* one for each block of the batch */
+    MEM_shard,   /* one for each shard of the batch */
+    MEM_shared   /* one for all */
+} MemKind;
+
+typedef struct {
+    int id;
+    MemKind mem;
+    Dtype dtype;
+    bool lanes;       /* an element is BLOCK_ROWS values, one for each row */
+    Shape shape;      /* without N and S */
+    int slots;        /* copies one after the other: a carry has two */
+    int port;         /* MEM_port: which, else -1 */
+    bool pad_last;    /* the last axis is stored in whole vectors */
+    const Node *literal;
+    const char *name; /* for people */
+} Buffer;
+
+typedef enum { SLOT_only, SLOT_first, SLOT_now, SLOT_next, SLOT_final } Slot;
+
+/* Where a value lies: a buffer, in a slot, at step t of an enclosing loop. */
+typedef struct {
+    Buffer *buffer;
+    Slot slot;     /* now, next: by the parity of `loop`'s count; final: of its extent */
+    int loop;      /* -1: none */
+    bool stacked;  /* the first axis is `loop`'s t */
+    Dim extent;    /* SLOT_final: the loop's extent */
+} Place;
+
+typedef struct {
+    Node *value;   /* computed at the nest's index */
+    Place to;
+    int axis;      /* -1, or: the index along it becomes start + step * i (concat, pad) */
+    Dim start;
+    int step;
+} Store;
+
+typedef struct {
+    int id;
+    Shape domain;          /* without N */
+    LIST(Node *) nodes;    /* computed at each point, in order */
+    LIST(Store) stores;
+    bool flat;             /* parameter phase: every access is at the same index */
+    int level;             /* parameter phase: barriers before it within the phase */
+    Span span;
+    const char *name;
+} Nest;
+
+typedef enum { STEP_nest, STEP_loop, STEP_batch, STEP_transpose, STEP_load, STEP_store, STEP_zero } StepKind;
+
+typedef struct Step Step;
+struct Step {
+    StepKind kind;
+    Nest *nest;
+    int loop;              /* STEP_loop: its number in the frame */
+    Dim extent;
+    bool reverse;
+    Node *node;            /* STEP_batch: the product; STEP_transpose: the operand */
+    Place across;          /* STEP_batch: the transposed operand */
+    int vector;            /* which operand that is, -1: none */
+    Place place;           /* what is read, written or zeroed */
+    int port;              /* STEP_load, STEP_store */
+    int level;             /* parameter phase */
+    LIST(Step *) body;
+    const char *name;
+};
+
+typedef struct {
+    bool rows;
+    LIST(Step *) steps;
+    int nlevel;            /* parameter phase: levels, each ended by a barrier */
+} Phase;
+
+typedef struct {
+    Role role;
+    const char *name;
+    Dtype dtype;
+    Shape shape;
+    bool is_input, is_output;
+} KernelPort;
+
+typedef struct {
+    Arena *arena;
+    const Graph *graph;
+    Dtype real;
+    LIST(Buffer *) buffers;
+    LIST(KernelPort) ports;
+    LIST(Phase *) phases;
+    int nloop, nnest;
+    int loss_port;         /* -1: none */
+    const char *why;       /* set when something cannot be compiled */
+} Kernel;
+
+/* What lowering knows of a node (Node.aux while a Kernel is used). */
+typedef struct {
+    Class cls;
+    int phase;
+    Node *outer;     /* a body's sequence or constant: the value outside */
+    int loop;        /* a sequence: the loop whose t leads the index */
+    Nest *nest;
+    int step;        /* index of the step that makes it, in its sequence of steps */
+    const void *seq; /* that sequence */
+    Place place;
+    int local;       /* its number in its nest */
+    void *memo;      /* a scan's stacks */
+} NodeInfo;
+
+#define INFO(node) ((NodeInfo *)(node)->aux)
+
+/* Lowers a graph. On a limit, kernel->why is set. The graph's aux fields
+ * belong to the kernel from here on. */
+Kernel *kernel_lower(Arena *a, Graph *g);
+/* The tree as text. */
+char *kernel_text(Arena *a, const Kernel *k);
+/* The shape without leading N or S. */
+Shape shape_inner(const Shape *s);
+
+#endif

@@ -1,0 +1,262 @@
+/* Runs compiled programs with OpenMP: one parallel region a batch, a barrier
+ * after each phase. The unit of work in a row phase is a shard of the batch,
+ * whose blocks run in order, so that no sum depends on the number of threads. */
+#include "program.h"
+
+#include "system.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ProgramState {
+    int threads;
+    int64_t most_rows;
+    int64_t lengths[SYM_MOST];
+    void **port;           /* bound memory */
+    Frame **frame;         /* one a thread */
+    char *arena;
+    size_t bytes;
+    int64_t *size;         /* of each store, in bytes */
+    char **base;           /* of each store; a worker's: of thread 0 */
+    size_t worker_bytes;   /* from one thread's workspace to the next */
+} ProgramState;
+
+static ProgramState *state_of(Program *p)
+{
+    if (!p->state) {
+        p->state = calloc(1, sizeof *p->state);
+        if (p->state)
+            p->state->port = calloc((size_t)p->nport + 1, sizeof(void *));
+    }
+    return p->state;
+}
+
+int program_nport(const Program *p)
+{
+    return p->nport;
+}
+
+const Port *program_port(const Program *p, int i)
+{
+    return &p->port[i];
+}
+
+int program_find(const Program *p, Role role, const char *name)
+{
+    for (int i = 0; i < p->nport; i++)
+        if (p->port[i].role == role && !strcmp(p->port[i].name, name))
+            return i;
+    return -1;
+}
+
+void program_bind(Program *p, int port, void *memory)
+{
+    ProgramState *s = state_of(p);
+    if (s)
+        s->port[port] = memory;
+}
+
+static void release_memory(ProgramState *s)
+{
+    for (int i = 0; s->frame && i < s->threads; i++)
+        free(s->frame[i]);
+    free(s->frame);
+    free(s->arena);
+    free(s->size);
+    free(s->base);
+    s->frame = NULL;
+    s->arena = NULL;
+    s->size = NULL;
+    s->base = NULL;
+    s->bytes = 0;
+}
+
+static int64_t store_bytes(const StoreInfo *info, const int64_t *lengths)
+{
+    int64_t bytes = info->unit;
+    for (int i = 0; i < info->ndim; i++)
+        bytes *= dim_value(info->dim[i], lengths);
+    return (bytes + 63) & ~(int64_t)63;
+}
+
+/* Lays the stores out: workers' first, thread after thread, then the others. */
+static bool lay_out(Program *p, ProgramState *s)
+{
+    int64_t n = s->most_rows, blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS, at = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < p->nstore; i++) {
+            const StoreInfo *info = &p->store[i];
+            if (info->kind == STORE_port || (info->kind == STORE_worker) != (pass == 0))
+                continue;
+            int64_t copies = info->kind == STORE_block ? blocks
+                             : info->kind == STORE_shard ? shard_count(n)
+                                                         : 1;
+            s->size[i] = store_bytes(info, s->lengths);
+            s->base[i] = (char *)NULL + at;
+            at += s->size[i] * copies;
+        }
+        if (pass == 0) {
+            /* Threads keep clear of each other's cache sets and pages. */
+            s->worker_bytes = (size_t)((at + 4095) & ~(int64_t)4095) + 4096 + 256;
+            at = (int64_t)s->worker_bytes * s->threads;
+        }
+    }
+    s->bytes = (size_t)at + 64;
+    if (posix_memalign((void **)&s->arena, 4096, s->bytes))
+        return false;
+    for (int i = 0; i < p->nstore; i++)
+        if (p->store[i].kind != STORE_port)
+            s->base[i] = s->arena + (s->base[i] - (char *)NULL);
+    return true;
+}
+
+bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threads)
+{
+    ProgramState *s = state_of(p);
+    if (!s)
+        return false;
+    release_memory(s);
+    s->threads = threads > 0 ? threads : system_threads();
+    s->most_rows = rows;
+    for (int i = SYM_length; lengths && i < SYM_MOST; i++)
+        s->lengths[i] = lengths[i];
+    s->lengths[SYM_N] = rows;
+    s->lengths[SYM_S] = shard_count(rows);
+    s->size = calloc((size_t)p->nstore + 1, sizeof *s->size);
+    s->base = calloc((size_t)p->nstore + 1, sizeof *s->base);
+    s->frame = calloc((size_t)s->threads, sizeof *s->frame);
+    if (!s->size || !s->base || !s->frame || !lay_out(p, s))
+        return false;
+    for (int i = 0; i < s->threads; i++) {
+        size_t bytes = sizeof(Frame) + sizeof(char *) * (size_t)p->nstore;
+        if (!(s->frame[i] = calloc(1, bytes)))
+            return false;
+        for (int j = 0; j < p->nstore; j++)
+            s->frame[i]->buffer[j] =
+                p->store[j].kind == STORE_worker ? s->base[j] + s->worker_bytes * (size_t)i : s->base[j];
+    }
+    return true;
+}
+
+static void run_shard(const Program *p, const ProgramState *s, const ProgramPhase *phase, Frame *f,
+                      int64_t shard)
+{
+    int64_t per = shard_rows(f->n), begin = shard * per;
+    int64_t end = begin + per < f->n ? begin + per : f->n;
+    for (int64_t row = begin; row < end; row += BLOCK_ROWS) {
+        f->row0 = row;
+        f->rows = end - row < BLOCK_ROWS ? end - row : BLOCK_ROWS;
+        f->first = row == begin;
+        for (int i = 0; i < p->nstore; i++) {
+            if (p->store[i].kind == STORE_block)
+                f->buffer[i] = s->base[i] + s->size[i] * (row / BLOCK_ROWS);
+            else if (p->store[i].kind == STORE_shard)
+                f->buffer[i] = s->base[i] + s->size[i] * shard;
+        }
+        phase->task[0].run(f);
+    }
+    for (int i = 0; i < p->nstore; i++)
+        if (p->store[i].kind == STORE_shard)
+            f->buffer[i] = s->base[i];
+}
+
+static void run_level(const ProgramPhase *phase, Frame *f, int level, int thread, int threads)
+{
+    int64_t total = 0, at = 0;
+    for (int i = 0; i < phase->ntask; i++)
+        total += phase->task[i].level == level ? phase->task[i].units : 0;
+    int64_t lo = total * thread / threads, hi = total * (thread + 1) / threads;
+    for (int i = 0; i < phase->ntask; i++) {
+        const Task *task = &phase->task[i];
+        if (task->level != level)
+            continue;
+        for (int64_t u = 0; u < task->units; u++, at++) {
+            if (at < lo || at >= hi)
+                continue;
+            f->unit = u;
+            task->run(f);
+        }
+    }
+}
+
+static bool loss_is_finite(const Program *p, const ProgramState *s)
+{
+    if (p->loss_port < 0)
+        return true;
+    const void *loss = s->port[p->loss_port];
+    return p->port[p->loss_port].dtype == DT_f64 ? isfinite(*(const double *)loss)
+                                                 : isfinite(*(const float *)loss);
+}
+
+/* One thread's part of a batch; all threads take the same way through it. */
+static bool run_phases(const Program *p, const ProgramState *s, Frame *f, int thread, int threads)
+{
+    for (int i = 0; i < p->nphase; i++) {
+        const ProgramPhase *phase = &p->phase[i];
+        if (phase->rows) {
+            int64_t lo = f->shards * thread / threads, hi = f->shards * (thread + 1) / threads;
+            for (int64_t shard = lo; shard < hi; shard++)
+                run_shard(p, s, phase, f, shard);
+#pragma omp barrier
+            continue;
+        }
+        for (int level = 0; level < phase->nlevel; level++) {
+            run_level(phase, f, level, thread, threads);
+#pragma omp barrier
+            bool last_level = i + 1 == p->nphase && level + 1 == phase->nlevel;
+            if (i + 1 == p->nphase && !last_level && !loss_is_finite(p, s))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool program_run(Program *p, int64_t n, const int64_t *order)
+{
+    ProgramState *s = p->state;
+    s->lengths[SYM_N] = n;
+    s->lengths[SYM_S] = shard_count(n);
+    for (int i = 0; i < s->threads; i++) {
+        Frame *f = s->frame[i];
+        f->n = n;
+        f->shards = shard_count(n);
+        f->order = order;
+        f->lengths = s->lengths;
+        for (int j = 0; j < p->nstore; j++)
+            if (p->store[j].kind == STORE_port)
+                f->buffer[j] = s->port[p->store[j].port];
+    }
+    if (s->threads == 1)
+        run_phases(p, s, s->frame[0], 0, 1);
+    else
+#pragma omp parallel num_threads(s->threads)
+        run_phases(p, s, s->frame[omp_get_thread_num()], omp_get_thread_num(), omp_get_num_threads());
+    return loss_is_finite(p, s);
+}
+
+size_t program_bytes(const Program *p)
+{
+    return p->state ? p->state->bytes : 0;
+}
+
+int program_barriers(const Program *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->nphase; i++)
+        n += p->phase[i].rows ? 1 : p->phase[i].nlevel;
+    return n;
+}
+
+void program_free(Program *p)
+{
+    if (!p)
+        return;
+    if (p->state) {
+        release_memory(p->state);
+        free(p->state->port);
+        free(p->state);
+    }
+    p->release(p->owner);
+}

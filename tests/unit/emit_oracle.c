@@ -1,0 +1,236 @@
+/* Every operation of the table, compiled, against the interpreter: all bits.
+ * Elementwise operations are generated from op.def; the structural ones stand
+ * here with a graph each. */
+#include "emit_check.h"
+
+static const int64_t sizes[] = {1, 3, 17, 33, 100};
+enum { NSIZES = sizeof sizes / sizeof *sizes };
+
+static Arena *arena;
+static Dtype real;
+static int wrong, checked;
+
+static Node *data(Graph *g, const char *name, Dtype dt, int rank, ...)
+{
+    va_list ap;
+    va_start(ap, rank);
+    Shape s = {.rank = rank + 1};
+    s.d[0] = dim_sym(SYM_N);
+    for (int i = 1; i <= rank; i++)
+        s.d[i] = dim_int(va_arg(ap, int));
+    va_end(ap);
+    return graph_input(g, ROLE_data, name, dt, s, (Span){0});
+}
+
+static Node *param(Graph *g, const char *name, Dtype dt, int rank, ...)
+{
+    va_list ap;
+    va_start(ap, rank);
+    Shape s = {.rank = rank};
+    for (int i = 0; i < rank; i++)
+        s.d[i] = dim_int(va_arg(ap, int));
+    va_end(ap);
+    return graph_input(g, ROLE_param, name, dt, s, (Span){0});
+}
+
+static Node *timed(Graph *g, const char *name, int features)
+{
+    int t = graph_length(g, "T", 0);
+    Shape s = shape_of(3, dim_sym(SYM_N), dim_sym(t), dim_int(features));
+    return graph_input(g, ROLE_data, name, real, s, (Span){0});
+}
+
+static void result(Graph *g, const char *name, Node *n)
+{
+    Role role = shape_has_batch(&n->shape) ? ROLE_result : ROLE_grad;
+    graph_output(g, role, name, n);
+}
+
+static void check(Graph *g, const char *label, const char *domain)
+{
+    const char *sound = graph_verify(arena, g);
+    if (sound) {
+        printf("%s: %s\n", label, sound);
+        wrong++;
+        return;
+    }
+    for (int i = 0; i < NSIZES; i++) {
+        checked++;
+        wrong += check_compiled(g, label, domain, sizes[i], 5, i % 2 ? 3 : 1, NULL) != 0;
+    }
+}
+
+/* Operands: rows with rows, rows with a parameter that broadcasts, parameters. */
+static void check_map(Op op, int arity, const char *domain)
+{
+    bool is_bool = !strcmp(domain, "bool");
+    for (int form = 0; form < 3; form++) {
+        Graph *g = graph_new(arena, op_info[op].name);
+        Node *in[3];
+        for (int i = 0; i < arity; i++) {
+            const char *name = arena_printf(arena, "x%d", i);
+            Dtype dt = is_bool || (op == OP_select && i == 0) ? DT_bool : real;
+            in[i] = form == 2            ? param(g, name, dt, 2, 3, 7)
+                    : form == 1 && i > 0 ? param(g, name, dt, 1, 7)
+                                         : data(g, name, dt, 2, 3, 7);
+        }
+        Node *y = node_new(g, op, (Span){0}, in, arity, NULL, 0);
+        result(g, "y", y);
+        check(g, arena_printf(arena, "%s form %d %s", op_info[op].name, form, dtype_name(real)), domain);
+    }
+}
+
+static void check_maps(void)
+{
+#define MAP1(name, fwd, dx, domain, doc) check_map(OP_##name, 1, #domain);
+#define MAP2(name, fwd, dx, dy, domain, doc) check_map(OP_##name, 2, #domain);
+#define MAP3(name, fwd, dx, dy, dz, domain, doc) check_map(OP_##name, 3, #domain);
+#include "ir/op.def"
+}
+
+static void check_views(void)
+{
+    Graph *g = graph_new(arena, "views");
+    Node *x = data(g, "x", real, 3, 2, 3, 5), *w = param(g, "w", real, 1, 5);
+    int perm[] = {0, 3, 1, 2};
+    result(g, "transpose", make_transpose(g, x, perm));
+    result(g, "reshape", make_reshape(g, x, shape_of(3, dim_sym(SYM_N), dim_int(5), dim_int(6))));
+    result(g, "reshape_of_transpose",
+           make_reshape(g, make_transpose(g, x, perm), shape_of(2, dim_sym(SYM_N), dim_int(30))));
+    result(g, "slice", make_slice(g, x, 3, dim_int(1), dim_int(2), 2));
+    result(g, "reverse", make_slice(g, x, 2, dim_int(2), dim_int(3), -1));
+    result(g, "pad", make_pad(g, x, 3, dim_int(1), dim_int(12), 2));
+    result(g, "concat", make_concat(g, (Node *[]){x, node2(g, OP_add, x, w), x}, 3, 2));
+    result(g, "broadcast", make_broadcast(g, w, shape_of(3, dim_sym(SYM_N), dim_int(4), dim_int(5))));
+    result(g, "param_pad", make_pad(g, w, 0, dim_int(2), dim_int(8), 1));
+    result(g, "param_concat", make_concat(g, (Node *[]){w, node2(g, OP_mul, w, w)}, 2, 0));
+    check(g, "views", "any");
+}
+
+static void check_reduces(void)
+{
+    Graph *g = graph_new(arena, "reduces");
+    Node *x = data(g, "x", real, 2, 3, 37), *w = param(g, "w", real, 2, 5, 40);
+    int first[] = {1}, second[] = {2}, both[] = {1, 2}, all[] = {0, 1}, one[] = {0};
+    Op ops[] = {OP_reduce_sum, OP_reduce_max, OP_reduce_min};
+    for (int i = 0; i < 3; i++) {
+        const char *name = op_info[ops[i]].name;
+        result(g, arena_printf(arena, "%s1", name), make_reduce(g, ops[i], x, first, 1));
+        result(g, arena_printf(arena, "%s2", name), make_reduce(g, ops[i], x, second, 1));
+        result(g, arena_printf(arena, "%s12", name), make_reduce(g, ops[i], x, both, 2));
+        result(g, arena_printf(arena, "%sw", name), make_reduce(g, ops[i], w, all, 2));
+        result(g, arena_printf(arena, "%sw0", name), make_reduce(g, ops[i], w, one, 1));
+    }
+    Attr axis = attr_of_int(ATTR_axis, 2);
+    result(g, "argmax", node_new(g, OP_argmax, (Span){0}, &x, 1, &axis, 1));
+    check(g, "reduces", "any");
+
+    Graph *t = graph_new(arena, "reduces over time");
+    Node *s = timed(t, "s", 3);
+    result(t, "sum", make_reduce(t, OP_reduce_sum, s, first, 1));
+    result(t, "max", make_reduce(t, OP_reduce_max, s, both, 2));
+    check(t, "reduces over time", "any");
+}
+
+static void check_products(void)
+{
+    Graph *g = graph_new(arena, "products");
+    Node *x = data(g, "x", real, 1, 11), *h = data(g, "h", real, 1, 6);
+    Node *w = param(g, "w", real, 2, 11, 23), *u = param(g, "u", real, 2, 6, 23);
+    Node *q = data(g, "q", real, 2, 4, 5), *k = data(g, "k", real, 2, 7, 5);
+    result(g, "xw", make_contract(g, "nk,km->nm", (Node *[]){x, w}, 2));
+    result(g, "xw_hu", make_contract(g, "nk,km+nj,jm->nm", (Node *[]){x, w, h, u}, 4));
+    result(g, "attention", make_contract(g, "nik,njk->nij", (Node *[]){q, k}, 2));
+    result(g, "outer", make_contract(g, "na,nb->nab", (Node *[]){x, h}, 2));
+    result(g, "wu", make_contract(g, "km,jm->kj", (Node *[]){w, u}, 2));
+    Node *dw = make_batch_contract(g, "na,nb->sab", NULL, x, h);
+    Node *sum = node1(g, OP_sum_shards, dw);
+    result(g, "dw", sum);
+    result(g, "dwq", node1(g, OP_sum_shards, make_batch_contract(g, "nia,njb->siajb", NULL, q, k)));
+    result(g, "same", node1(g, OP_sum_shards, make_batch_contract(g, "na,na->sa", NULL, x, x)));
+    result(g, "db", make_batch_sum(g, h));
+    result(g, "mean", node2(g, OP_div, make_batch_sum(g, x), make_dim(g, dim_sym(SYM_N))));
+    result(g, "use", node2(g, OP_mul, x, make_batch_sum(g, x)));
+    check(g, "products", "any");
+}
+
+static void check_random(void)
+{
+    Graph *g = graph_new(arena, "random");
+    Node *seed = graph_input(g, ROLE_scalar, "seed", DT_i32, shape_of(0), (Span){0});
+    Node *step = graph_input(g, ROLE_scalar, "step", DT_i32, shape_of(0), (Span){0});
+    Node *x = data(g, "x", real, 1, 5);
+    Attr at[] = {attr_of_int(ATTR_key, 12345), attr_of_shape(ATTR_shape, x->shape),
+                 attr_of_int(ATTR_dtype, real)};
+    Node *in[] = {seed, step};
+    Node *r = node_new(g, OP_random, (Span){0}, in, 2, at, 3);
+    result(g, "rows", r);
+    result(g, "drop", node3(g, OP_select, node2(g, OP_lt, r, make_const(g, 0.5)), x, make_const_of(g, real, 0)));
+    at[1] = attr_of_shape(ATTR_shape, shape_of(2, dim_int(3), dim_int(7)));
+    result(g, "param", node_new(g, OP_random, (Span){0}, in, 2, at, 3));
+    check(g, "random", "int");
+}
+
+/* An LSTM with peepholes over run-time length, outputs stacked, both ways. */
+static void check_scan(bool reverse)
+{
+    enum { F = 3, U = 5 };
+    Graph *g = graph_new(arena, "lstm");
+    Node *x = timed(g, "x", F), *w = param(g, "w", real, 2, F, 4 * U), *u = param(g, "u", real, 2, U, 4 * U);
+    Node *b = param(g, "b", real, 1, 4 * U), *p = param(g, "p", real, 2, 3, U);
+    Graph *body = graph_new(arena, "body");
+    body->outer = g;
+    Shape state = shape_of(2, dim_sym(SYM_N), dim_int(U));
+    Span at = {0};
+    Node *h = graph_input(body, ROLE_body, "h", real, state, at);
+    Node *c = graph_input(body, ROLE_body, "c", real, state, at);
+    Node *bx = graph_input(body, ROLE_body, "x", real, shape_of(2, dim_sym(SYM_N), dim_int(F)), at);
+    Node *bw = graph_input(body, ROLE_body, "w", real, w->shape, at);
+    Node *bu = graph_input(body, ROLE_body, "u", real, u->shape, at);
+    Node *bb = graph_input(body, ROLE_body, "b", real, b->shape, at);
+    Node *bp = graph_input(body, ROLE_body, "p", real, p->shape, at);
+    Node *z = make_contract(body, "nk,km+nj,jm->nm", (Node *[]){bx, bw, h, bu}, 4);
+    z = node2(body, OP_add, z, bb);
+    Node *gate[4], *peep[3];
+    for (int i = 0; i < 4; i++)
+        gate[i] = make_slice(body, z, 1, dim_int(i * U), dim_int(U), 1);
+    for (int i = 0; i < 3; i++)
+        peep[i] = make_reshape(body, make_slice(body, bp, 0, dim_int(i), dim_int(1), 1), shape_of(1, dim_int(U)));
+    Node *i = node1(body, OP_sigmoid, node2(body, OP_add, gate[0], node2(body, OP_mul, peep[0], c)));
+    Node *f = node1(body, OP_sigmoid, node2(body, OP_add, gate[1], node2(body, OP_mul, peep[1], c)));
+    Node *c2 = node2(body, OP_add, node2(body, OP_mul, f, c), node2(body, OP_mul, i, node1(body, OP_tanh, gate[2])));
+    Node *o = node1(body, OP_sigmoid, node2(body, OP_add, gate[3], node2(body, OP_mul, peep[2], c2)));
+    Node *h2 = node2(body, OP_mul, o, node1(body, OP_tanh, c2));
+    graph_output(body, ROLE_body, "h", h2);
+    graph_output(body, ROLE_body, "c", c2);
+    graph_output(body, ROLE_body, "hs", h2);
+    graph_output(body, ROLE_body, "z", z);
+    Node *zero = make_broadcast(g, make_const_of(g, real, 0), state);
+    Node *scan = make_scan(g, at, body, (Node *[]){zero, zero}, 2, &x, 1, (Node *[]){w, u, b, p}, 4,
+                           x->shape.d[1], reverse);
+    Node *hs = make_result(g, scan, 2), *zs = make_result(g, scan, 3);
+    result(g, "h", make_result(g, scan, 0));
+    result(g, "hs", hs);
+    /* Sums over time and rows, in the order of a product deferred from a scan. */
+    result(g, "dw", node1(g, OP_sum_shards, make_batch_contract(g, "ntk,ntm->skm", NULL, x, zs)));
+    result(g, "db", make_batch_sum(g, make_reduce(g, OP_reduce_sum, hs, (int[]){1}, 1)));
+    check(g, reverse ? "scan reversed" : "scan", "any");
+}
+
+int main(void)
+{
+    arena = arena_new();
+    for (int i = 0; i < 2; i++) {
+        real = i ? DT_f64 : DT_f32;
+        check_maps();
+        check_views();
+        check_reduces();
+        check_products();
+        check_random();
+        check_scan(false);
+        check_scan(true);
+    }
+    arena_free(arena);
+    printf("%d graphs checked, %d wrong\n", checked, wrong);
+    return wrong != 0;
+}
