@@ -53,7 +53,7 @@ static void table(Text *t, const Row *rows, int n)
     rule(t, width, "└", "─", "┴", "┘");
 }
 
-static void layers(Job *j, Text *t)
+static void layers(Job *j, Text *t, const Graph *g)
 {
     Arena *a = j->arena;
     const Unit *u = j->unit;
@@ -62,7 +62,7 @@ static void layers(Job *j, Text *t)
     rows[n++] = (Row){{"layer (type)", "output shape", "parameters", "connected to"}};
     for (int i = 0; i < u->ninput; i++)
         rows[n++] = (Row){{arena_printf(a, "%s (input)", u->input[i].name),
-                           shape_text(a, NULL, &u->input[i].shape), "0", "-"}};
+                           shape_text(a, g, &u->input[i].shape), "0", "-"}};
     for (int i = 0; i < u->nlayer; i++) {
         const LayerInfo *l = &u->layer[i];
         rows[n++] = (Row){{arena_printf(a, "%*s%s (%s)", 2 * l->depth, "", l->name, l->type),
@@ -78,6 +78,7 @@ typedef struct {
     double forward;                /* FLOP of a sample */
     double step;                   /* FLOP of a training step; 0: no training */
     int64_t batch;
+    const Graph *graph;            /* forward */
 } Cost;
 
 /* FLOP of a forward pass need the lengths; run-time ones count as their bound, or 1. */
@@ -100,6 +101,7 @@ static bool measure(Job *j, Cost *c, bool *stopped)
     Graph *g = pipeline_run(u, PIPELINE_predict, &j->passes, stopped);
     if (!g)
         return false;
+    c->graph = g;
     bounds(g, lengths);
     c->forward = graph_flops(g, 1, lengths);
     c->bytes = (size_t)c->total * (size_t)dtype_size(j->session->real);
@@ -186,7 +188,7 @@ int command_summary(Job *j)
     }
     Text t = {.arena = j->arena};
     text_add(&t, "model %s\n", j->unit->name);
-    layers(j, &t);
+    layers(j, &t, c.graph);
     costs(j, &t, &c);
     fputs(text_string(&t), stdout);
     return 0;
