@@ -209,8 +209,8 @@ static bool match_operand(Check *c, const Contract *p, const int *axis, int k, E
         char l = p->label[axis[i]];
         bool lead = i == 0 && (shape_has_batch(s) || shape_has_shards(s));
         if (lead != (l == 'n' || l == 's') || (lead && (l == 'n') != shape_has_batch(s)))
-            return check_fail(c, "operand %d of \"%s\" is %s: n labels the batch and s the shards", k,
-                              attr_find(c->attr, c->nattr, ATTR_spec)->u.s,
+            return check_fail(c, "operand %d of \"%s\" is %s: n labels the batch and s the shards",
+                              k, attr_find(c->attr, c->nattr, ATTR_spec)->u.s,
                               shape_has_batch(s) ? "per sample" : check_shape(c, k));
         if (!e->known) {
             *e = (Extent){true, s->d[i], k};
@@ -253,7 +253,8 @@ bool check_contract(Check *c)
     if (!contract_parse(spec, &p, &why))
         return check_fail(c, "\"%s\": %s", spec, why);
     if (p.batch != (c->op == OP_batch_contract))
-        return check_fail(c, "\"%s\" %s the batch", spec, p.batch ? "sums over" : "does not sum over");
+        return check_fail(c, "\"%s\" %s the batch", spec,
+                          p.batch ? "sums over" : "does not sum over");
     if (!check_factors(c, &p, acc))
         return false;
     for (int t = 0; t < p.nterm; t++)
@@ -261,8 +262,8 @@ bool check_contract(Check *c)
             int k = acc + 2 * t + o;
             if (c->in[k]->shape.rank != p.term[t].rank[o])
                 return check_fail(c, "%s has %d axes, \"%s\" names %d",
-                                  type_text(c->g->arena, c->g, c->in[k]), c->in[k]->shape.rank, spec,
-                                  p.term[t].rank[o]);
+                                  type_text(c->g->arena, c->g, c->in[k]), c->in[k]->shape.rank,
+                                  spec, p.term[t].rank[o]);
             if (!match_operand(c, &p, p.term[t].axis[o], k, extent))
                 return false;
         }

@@ -99,9 +99,9 @@ struct Graph {
     const char *name;
     Graph *outer;              /* the graph that holds the scan, for a body */
     LIST(Node *) nodes;        /* in topological order: inputs before users */
-    LIST(Node *) inputs;       /* OP_input nodes, in order (a body's: carries, sequences, constants) */
+    LIST(Node *) inputs;       /* OP_input nodes, in order (a body's: carries, sequences, consts) */
     LIST(Output) outputs;      /* (a body's: next carries, then stacked values) */
-    LIST(const char *) lengths;/* names of SYM_length + i, shared by bodies through the outermost graph */
+    LIST(const char *) lengths;/* names of SYM_length + i; bodies ask the outermost graph */
     LIST(int64_t) length_most; /* T<=200: 200, else 0 */
 };
 
@@ -166,7 +166,7 @@ typedef struct {
     int arity;             /* -1: any number */
     OpKind kind;
     const char *attrs;     /* attribute names, separated by spaces */
-    const char *domain;    /* of the generated tests: any, positive, unit, nonzero, kink, int, ... */
+    const char *domain;    /* of the generated tests: any, positive, unit, kink, int, ... */
 } OpInfo;
 extern const OpInfo op_info[NOP];
 Op op_by_name(const char *name); /* NOP when none */
@@ -190,8 +190,9 @@ Dim dim_sym(int sym);
 bool dim_equal(Dim a, Dim b);
 bool dim_is(Dim a, int64_t v);
 bool dim_const(Dim a, int64_t *v);
-/* Arithmetic in normal form; false where the result has none. */
-bool dim_affine(Dim a, int64_t mul, int64_t add, int64_t div, Dim *out); /* floor((mul*a+add)/div) */
+/* Arithmetic in normal form; false where the result has none.
+ * dim_affine: floor((mul * a + add) / div). */
+bool dim_affine(Dim a, int64_t mul, int64_t add, int64_t div, Dim *out);
 bool dim_add(Dim a, Dim b, Dim *out);
 
 Shape shape_of(int rank, ...);                     /* of Dim */

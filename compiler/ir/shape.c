@@ -269,9 +269,9 @@ static bool check_attrs(Check *c)
     const char *name = op_info[c->op].name;
     for (int i = 0; i < c->nattr; i++) {
         const Attr *a = &c->attr[i];
-        if (a->key < 0 || a->key >= NATTR || !op_takes(c->op, a->key))
+        if (a->key >= NATTR || !op_takes(c->op, a->key))
             return check_fail(c, "%s takes no attribute %s", name,
-                              a->key >= 0 && a->key < NATTR ? attr_key_name(a->key) : "of that key");
+                              a->key < NATTR ? attr_key_name(a->key) : "of that key");
         if (a->type != attr_key_type(a->key))
             return check_fail(c, "attribute %s is of the wrong type", attr_key_name(a->key));
         if (attr_find(c->attr, i, a->key))

@@ -206,8 +206,11 @@ static bool distance(Dim lo, Dim hi, int64_t *v)
 {
     Dim d;
     if (lo.sym && lo.sym == hi.sym && lo.div == hi.div && lo.mul == hi.mul) {
-        *v = (hi.add - lo.add) / lo.div;
-        return (hi.add - lo.add) % lo.div == 0;
+        int64_t apart;
+        if (__builtin_sub_overflow(hi.add, lo.add, &apart))
+            return false;
+        *v = apart / lo.div;
+        return apart % lo.div == 0;
     }
     return dim_affine(lo, -1, 0, 1, &d) && dim_add(hi, d, &d) && dim_const(d, v);
 }
@@ -216,12 +219,12 @@ static bool distance(Dim lo, Dim hi, int64_t *v)
  * run-time length in a way that no number settles is left to the run. */
 static bool within(Check *c, Dim start, Dim count, int64_t step, Dim extent, const char *what)
 {
-    Dim last;
+    Dim last = start;
     int64_t v;
-    bool known = dim_affine(count, step, -step, 1, &last) && dim_add(last, start, &last);
-    const Dim ends[] = {start, last};
     if (step == 0 || step > INT32_MAX || step < -INT32_MAX)
         return check_fail(c, "a step of %" PRId64 " is not possible", step);
+    bool known = dim_affine(count, step, -step, 1, &last) && dim_add(last, start, &last);
+    const Dim ends[] = {start, last};
     for (int i = 0; i < 1 + known; i++)
         if ((dim_const(ends[i], &v) && v < 0) || (distance(ends[i], extent, &v) && v < 1))
             return check_fail(c, "%s %s is outside of an axis of %s", what,

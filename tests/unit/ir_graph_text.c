@@ -58,7 +58,7 @@ static void test_numbers(Arena *a)
     for (int i = 0; back && i < g->outputs.n; i++) {
         const Node *x = g->outputs.at[i].node, *y = back->outputs.at[i].node;
         if (!attr_equal(&x->attr[0], &y->attr[0]))
-            complain("number", y->op == OP_const ? "a constant" : "a tensor", g->outputs.at[i].name);
+            complain("number", op_info[y->op].name, g->outputs.at[i].name);
     }
 }
 
