@@ -88,12 +88,13 @@ static const int *find_solid(Arena *a, const TokenList *raw)
     return solid;
 }
 
-/* The raw token after the `)` that closes the `(` at i, or the end of the source. */
+/* The raw token after the `)` that closes the `(` at i, or one before that. */
 static int skip_parens(const Filter *f, int i)
 {
+    enum { FAR = 2000 }; /* tokens, more than a head has */
     const Token *raw = f->layout->raw.at;
     int depth = 0;
-    for (; raw[i].kind != TOK_END; i++) {
+    for (int end = i + FAR; i < end && raw[i].kind != TOK_END; i++) {
         depth += raw[i].kind == '(';
         depth -= raw[i].kind == ')';
         if (depth == 0)

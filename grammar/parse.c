@@ -176,7 +176,7 @@ static const char *join_words(Arena *a, const Words *w)
 static const char *token_text(Parser *p, const Token *t)
 {
     if (t->kind == TOK_NL || t->kind == TOK_END)
-        return t->text ? t->text : "the end of the file";
+        return t->text ? t->text : p->expression ? "the end of the expression" : "the end of the file";
     if (t->kind == ',' && t->text)
         return t->text;
     enum { MOST = 40 };

@@ -46,6 +46,8 @@ static void put_number(Text *t, double x)
         if (strtod(s, NULL) == x)
             break;
     }
+    if (strchr(s, 'e') && fabs(x) >= 1 && fabs(x) < 1e15 && x == floor(x))
+        snprintf(s, sizeof s, "%.0f", x); /* 1000, not 1e+03 */
     put(t, s);
     if (!strpbrk(s, ".e"))
         put(t, ".0");
@@ -343,7 +345,8 @@ static void put_statement(Text *t, const Stmt *s, int depth)
     }
     for (int i = 0; i < s->targets.n; i++)
         put_labelled(t, i ? ", " : " ", s->targets.at[i]);
-    put_labelled(t, s->targets.n ? " = " : " ", s->value);
+    bool named = s->kind == ST_def || s->kind == ST_block;
+    put_labelled(t, s->targets.n || named ? " = " : " ", s->value);
     put_labelled(t, " mask ", s->mask);
     for (int i = 0; i < s->decls.n; i++)
         put_declarator(t, &s->decls.at[i], depth);
