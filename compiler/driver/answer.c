@@ -170,8 +170,8 @@ bool answers_write(Job *j, const Answer *x, int n, int64_t count)
     const char *out = j->options->value[OPT_out];
     if (out && ends_with(out, ".npy")) {
         if (n != 1)
-            return error_at(j->diag, nowhere, "--out %s: an .npy file holds one array and the model "
-                            "has %d outputs; a .csv file takes all", out, n);
+            return error_at(j->diag, nowhere, "--out %s: an .npy file holds one array and the "
+                            "model has %d outputs; a .csv file takes all", out, n);
         int64_t dim[RANK_MOST + 1] = {count};
         memcpy(dim + 1, x[0].dim, sizeof *dim * (size_t)x[0].rank);
         return npy_write(j->diag, nowhere, out, x[0].dtype, x[0].rank + 1, dim, x[0].memory);
@@ -179,7 +179,8 @@ bool answers_write(Job *j, const Answer *x, int n, int64_t count)
     if (out && ends_with(out, ".csv"))
         return write_csv(j, out, x, n, count);
     if (out)
-        return error_at(j->diag, nowhere, "--out %s: expected a name that ends in .csv or .npy", out);
+        return error_at(j->diag, nowhere, "--out %s: expected a name that ends in .csv or .npy",
+                        out);
     if (j->json)
         write_json(j, x, n, count);
     else

@@ -219,8 +219,8 @@ int command_help(Job *j)
 int command_compile(Job *j)
 {
     if (open_only(j, true))
-        unsupported_at(j->diag, nowhere, "weft compile: object files cannot be made yet; weft train, "
-                       "evaluate and predict compile in memory");
+        unsupported_at(j->diag, nowhere, "weft compile: object files cannot be made yet; weft "
+                       "train, evaluate and predict compile in memory");
     return diag_exit_code(j->diag);
 }
 

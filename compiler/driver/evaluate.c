@@ -81,7 +81,8 @@ static bool evaluate(Job *j, bool *stopped)
     if (!job_data(j) || !forward || !job_check_labels(j, forward) || !choose_part(j, &part))
         return false;
     int64_t rows = j->unit->train->batch_size;
-    Evaluator *v = evaluator_new(j, j->arena, store, rows < part.count ? rows : part.count, stopped);
+    rows = rows < part.count ? rows : part.count;
+    Evaluator *v = evaluator_new(j, j->arena, store, rows, stopped);
     if (!v)
         return false;
     bool quiet = j->json || j->quiet;

@@ -281,14 +281,6 @@ void scalars_set(Scalars *s, const char *name, double v)
     }
 }
 
-bool scalars_has(const Scalars *s, const char *name)
-{
-    for (int i = 0; i < s->port.n; i++)
-        if (strcmp(s->port.at[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* ---- weights ---- */
 
 static const char *file_of_run(Job *j, const Run *r)

@@ -74,7 +74,6 @@ char *job_hash(const Job *j, Arena *a);
 typedef struct { Arena *arena; LIST(void *) memory; LIST(const Port *) port; } Scalars;
 void scalars_bind(Arena *a, Scalars *s, Engine *e);
 void scalars_set(Scalars *s, const char *name, double v); /* nothing when there is none */
-bool scalars_has(const Scalars *s, const char *name);
 
 extern const char weft_version[];
 

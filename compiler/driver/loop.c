@@ -50,7 +50,8 @@ static bool report_trouble(Training *t, int64_t n, const int64_t *order)
                      what, epoch, step, node_words(a, node));
             arena_free(a);
         } else {
-            error_at(d, t->info->span, "the loss is %s in epoch %lld, step %lld", what, epoch, step);
+            error_at(d, t->info->span, "the loss is %s in epoch %lld, step %lld", what, epoch,
+                     step);
         }
     }
     if (t->state.epoch > 0)
@@ -196,7 +197,7 @@ static void watch_plateau(Training *t, const Figure *figures, int n)
         s->plateau_wait = 0;
     } else if (s->cooldown == 0 && ++s->plateau_wait >= p->patience) {
         s->learning_rate *= p->factor;
-        scalars_set(&t->scalars, "learning_rate", s->learning_rate);
+        scalars_set(&t->scalars, "learning_rate_scale", s->learning_rate);
         s->cooldown = p->cooldown;
         s->plateau_wait = 0;
     }

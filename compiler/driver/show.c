@@ -54,7 +54,8 @@ static void draw(const Dataset *ds, int field, bool test, int64_t sample, double
             int n = 0;
             for (int64_t dy = 0; dy < 2 * step && y + dy < h; dy++)
                 for (int64_t c = 0; c < channels; c++, n++)
-                    sum += dataset_value(ds, field, test, sample, ((y + dy) * w + x) * channels + c);
+                    sum += dataset_value(ds, field, test, sample,
+                                         ((y + dy) * w + x) * channels + c);
             double v = hi > lo ? (sum / n - lo) / (hi - lo) : 0;
             int level = isfinite(v) ? (int)(v * 4.999) : 0;
             printf("%s", shade[level < 0 ? 0 : level > 4 ? 4 : level]);
@@ -172,8 +173,10 @@ int command_data(Job *j)
     const Dataset *ds = j->data;
     if (j->json) {
         JsonField f[] = {
-            json_field_text("name", j->unit->data_name), json_field_text("reader", ds->reader),
-            json_field_integer("count", ds->count), json_field_integer("test_count", ds->test_count),
+            json_field_text("name", j->unit->data_name),
+            json_field_text("reader", ds->reader),
+            json_field_integer("count", ds->count),
+            json_field_integer("test_count", ds->test_count),
             json_field_integer("bytes", (int64_t)dataset_bytes(ds)),
         };
         json_line(stdout, "data", f, sizeof f / sizeof *f);

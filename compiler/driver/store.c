@@ -17,7 +17,7 @@ static void add(Store *s, Role role, const char *name, Dtype dtype, int rank, co
         count *= dim[i];
     }
     if (role == ROLE_slot || role == ROLE_state)
-        k.file_name = arena_printf(s->arena, "%s/%s", role == ROLE_slot ? "optimizer" : "state", name);
+        k.file_name = arena_printf(s->arena, role == ROLE_slot ? "optimizer/%s" : "state/%s", name);
     k.bytes = (size_t)count * (size_t)dtype_size(dtype);
     s->bytes += k.bytes;
     list_push(s->arena, &s->at, k);

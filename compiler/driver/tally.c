@@ -157,7 +157,8 @@ int64_t validation_count(const Unit *u)
 {
     if (!u->train || u->train->validation_split <= 0 || !u->data)
         return 0;
-    return u->data->count - (int64_t)floor((double)u->data->count * (1 - u->train->validation_split));
+    double kept = floor((double)u->data->count * (1 - u->train->validation_split));
+    return u->data->count - (int64_t)kept;
 }
 
 Evaluator *evaluator_new(Job *j, Arena *a, Store *weights, int64_t rows, bool *stopped)

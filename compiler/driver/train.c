@@ -113,10 +113,7 @@ static bool bind(Training *t)
     job_bind_data(j, t->engine, false);
     scalars_bind(t->arena, &t->scalars, t->engine);
     scalars_set(&t->scalars, "seed", (double)t->state.seed);
-    scalars_set(&t->scalars, "learning_rate", t->state.learning_rate);
-    if (t->info->plateau.on && !scalars_has(&t->scalars, "learning_rate"))
-        return unsupported_at(j->diag, t->info->span,
-                              "ReduceLROnPlateau with an optimizer that has no learning_rate");
+    scalars_set(&t->scalars, "learning_rate_scale", t->state.learning_rate);
     t->tally = tally_new(t->arena, t->unit, t->engine, t->batch, t->lengths);
     t->order = NEW_ARRAY(t->arena, int64_t, t->samples);
     return true;
