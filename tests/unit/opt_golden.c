@@ -1,0 +1,110 @@
+/* tests/golden/<pass>/<case>.graph: a graph, a line "----", and its text after
+ * the pass. `test_opt_golden --bless` writes what the passes give now. */
+#include "opt/opt.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct { const char *name; void (*run)(Graph *); } passes[] = {
+    {"simplify", pass_simplify}, {"concat", pass_concat}, {"sink", pass_sink},
+    {"defer", pass_defer},
+};
+
+static int failures, cases;
+
+static char *read_file(Arena *a, const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    char *text = arena_alloc(a, 1 << 20);
+    if (!f) {
+        perror(path);
+        exit(1);
+    }
+    text[fread(text, 1, (1 << 20) - 1, f)] = 0;
+    fclose(f);
+    return text;
+}
+
+static void bless(const char *path, const char *input, const char *output)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f) {
+        perror(path);
+        exit(1);
+    }
+    fprintf(f, "%s----\n%s", input, output);
+    fclose(f);
+}
+
+static bool verify(Arena *a, const char *path, const char *when, const Graph *g)
+{
+    const char *why = graph_verify(a, g);
+    if (why)
+        printf("%s: %s the pass: %s\n", path, when, why);
+    return !why;
+}
+
+static bool run_case(const char *path, void (*run)(Graph *), bool blessing)
+{
+    Arena *a = arena_new();
+    char *input = read_file(a, path), *expected = strstr(input, "----\n");
+    Diag d = {.arena = a};
+    if (expected) {
+        *expected = 0;
+        expected += 5;
+    }
+    Graph *g = graph_read(a, &d, diag_source(&d, path, input, strlen(input), false));
+    bool ok = g != NULL;
+    if (!g)
+        diag_print(&d, stdout);
+    if (ok)
+        ok = verify(a, path, "before", g);
+    if (ok) {
+        run(g);
+        ok = verify(a, path, "after", g);
+    }
+    char *text = ok ? graph_text(a, g) : NULL;
+    if (ok && blessing)
+        bless(path, input, text);
+    else if (ok && (!expected || strcmp(text, expected))) {
+        printf("%s: expected\n%s\nfound\n%s\n", path, expected ? expected : "nothing", text);
+        ok = false;
+    }
+    arena_free(a);
+    return ok;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int main(int argc, char **argv)
+{
+    bool blessing = argc > 1 && !strcmp(argv[1], "--bless");
+    for (size_t p = 0; p < sizeof passes / sizeof *passes; p++) {
+        struct dirent **entry;
+        char folder[256], path[640];
+        snprintf(folder, sizeof folder, "tests/golden/%s", passes[p].name);
+        int n = scandir(folder, &entry, NULL, by_name), found = 0;
+        for (int i = 0; i < n; i++) {
+            size_t length = strlen(entry[i]->d_name);
+            if (length > 6 && !strcmp(entry[i]->d_name + length - 6, ".graph")) {
+                snprintf(path, sizeof path, "%s/%s", folder, entry[i]->d_name);
+                failures += !run_case(path, passes[p].run, blessing);
+                found++;
+            }
+            free(entry[i]);
+        }
+        if (n >= 0)
+            free(entry);
+        if (!found) {
+            printf("%s: no cases\n", folder);
+            failures++;
+        }
+        cases += found;
+    }
+    printf("%d cases, %d failures\n", cases, failures);
+    return failures > 0;
+}
