@@ -106,6 +106,16 @@ static Ix out_linear(Emit *e, const Batch *b)
 
 typedef struct { int rows, vectors; V acc[64]; Ix m, k; } OutTile;
 
+enum { KEY_vector = 4000 };
+
+static bool has_label(const Batch *b, int o, int label)
+{
+    for (int i = 0; i < b->c.term[0].rank[o]; i++)
+        if (b->c.term[0].axis[o][i] == label)
+            return true;
+    return false;
+}
+
 static void multiply_rows(Emit *e, Batch *b, OutTile *t)
 {
     int nacc = t->rows * t->vectors, last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
@@ -118,10 +128,12 @@ static void multiply_rows(Emit *e, Batch *b, OutTile *t)
         for (int v = 0; v < t->vectors; v++) {
             Ix at = {t->m.v, t->m.c + (int64_t)v * e->width};
             V m = b->vector < 0 ? row_element(e, b, 1, row) : NULL;
-            if (!m) {
-                m = block_find(e, b, at.v, at.c, 4000);
+            if (!m) { /* one load for all rows of the tile, unless they move it */
+                int64_t which = has_label(b, b->s->vector, last) ? r : 0;
+                m = block_find(e, b, at.v, at.c, KEY_vector + (int)which);
                 if (!m)
-                    m = block_keep(e, b, at.v, at.c, 4000, row_vector(e, b, b->s->vector, row, at));
+                    m = block_keep(e, b, at.v, at.c, KEY_vector + (int)which,
+                                   row_vector(e, b, b->s->vector, row, at));
             }
             V *acc = &t->acc[r * t->vectors + v];
             *acc = fma_emit(e, k, m, *acc);

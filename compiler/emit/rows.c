@@ -26,10 +26,7 @@ V rows_load_emit(Emit *e, const Step *s)
     LLVMTypeRef t = type_memory(e, b->dtype);
     V count = ix_value(e, inner_count(e, &b->shape));
     V to = frame_pointer(e, FRAME_buffer + b->id), n = frame_word(e, FRAME_n);
-    V from = NULL;
-    for (int i = 0; i < e->k->buffers.n; i++)
-        if (e->k->buffers.at[i]->port == s->port)
-            from = frame_pointer(e, FRAME_buffer + i);
+    V from = frame_pointer(e, FRAME_buffer + s->outside->id);
     V order = frame_pointer(e, FRAME_order), row0 = frame_word(e, FRAME_row0);
     bool ordered = port->role == ROLE_data;
     Loop rows, features;
@@ -60,10 +57,8 @@ V rows_store_emit(Emit *e, const Step *s)
     function_begin(e, function_name(e, "store", s->port, s->name), MODE_scalar);
     LLVMTypeRef t = type_memory(e, b->dtype);
     Shape shape = place_shape(&s->place);
-    V count = ix_value(e, inner_count(e, &shape)), from = place_base(e, &s->place), to = NULL;
-    for (int i = 0; i < e->k->buffers.n; i++)
-        if (e->k->buffers.at[i]->port == s->port)
-            to = frame_pointer(e, FRAME_buffer + i);
+    V count = ix_value(e, inner_count(e, &shape)), from = place_base(e, &s->place);
+    V to = frame_pointer(e, FRAME_buffer + s->outside->id);
     V row0 = frame_word(e, FRAME_row0);
     Loop rows, features;
     V r = loop_begin(e, &rows, const_i64(e, 0), frame_word(e, FRAME_rows), 1, NULL, 0);

@@ -90,6 +90,7 @@ struct Step {
     int vector;            /* which operand that is, -1: none */
     Place place;           /* what is read, written or zeroed */
     int port;              /* STEP_load, STEP_store */
+    Buffer *outside;       /* the same: the caller's memory */
     int level;             /* parameter phase */
     LIST(Step *) body;
     const char *name;

@@ -373,6 +373,7 @@ static void lower_input(Seq *q, Node *n)
         Step *s = step_add(q, STEP_load);
         s->place = info->place;
         s->port = port;
+        s->outside = port_buffer(k, port);
         s->name = attr_str(n, ATTR_name);
         info->seq = q->steps;
         info->step = q->steps->n - 1;
@@ -601,7 +602,7 @@ static void lower_node(Seq *q, Node *n)
 {
     NodeInfo *info = INFO(n);
     Kernel *k = q->k;
-    if (info->cls == CLASS_host || is_leaf(n) || is_view(n) || info->outer)
+    if (info->outer || (n->op != OP_input && info->cls == CLASS_host) || is_leaf(n) || is_view(n))
         return;
     switch (n->op) {
     case OP_input:
@@ -734,6 +735,7 @@ static void lower_output(Kernel *k, const Output *o)
     Step *s = step_add(&q, STEP_store);
     s->place = from;
     s->port = port;
+    s->outside = port_buffer(k, port);
     s->name = o->name;
 }
 

@@ -166,6 +166,7 @@ static void check_random(void)
     Node *r = node_new(g, OP_random, (Span){0}, in, 2, at, 3);
     result(g, "rows", r);
     result(g, "drop", node3(g, OP_select, node2(g, OP_lt, r, make_const(g, 0.5)), x, make_const_of(g, real, 0)));
+    at[0] = attr_of_int(ATTR_key, 777);
     at[1] = attr_of_shape(ATTR_shape, shape_of(2, dim_int(3), dim_int(7)));
     result(g, "param", node_new(g, OP_random, (Span){0}, in, 2, at, 3));
     check(g, "random", "int");
