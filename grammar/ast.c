@@ -372,7 +372,7 @@ static const char *skip_blanks(const char *s)
 static const char *doc_above(Parser *p, uint32_t lo)
 {
     const char *end = p->text + lo;
-    while (end > p->text && (end[-1] == ' ' || end[-1] == '\t'))
+    while (end > p->text && strchr(" \t\r;", end[-1]))
         end--;
     const char *line = end;
     while (line > p->text && line[-1] == '\n' && *skip_blanks(line_above(p->text, line)) == '#')

@@ -371,6 +371,14 @@ static int line_width(const Line *line)
     return width;
 }
 
+/* Whether line i's trailing comment stands in one column with that of the line above. */
+static bool same_column(const Printer *p, int i)
+{
+    const Line *line = &p->lines.at[i], *above = line - 1;
+    return i > 0 && line->comment && line->text.n && above->comment && above->text.n &&
+           !line->blank_before && line->indent == above->indent;
+}
+
 static char *join_lines(Printer *p)
 {
     LIST(char) out = {0};
@@ -378,13 +386,8 @@ static char *join_lines(Printer *p)
     for (int i = 0; i < p->lines.n; i++) {
         const Line *line = &p->lines.at[i];
         bool trailing = line->comment && line->text.n;
-        bool goes_on = i && trailing && !line->blank_before && p->lines.at[i - 1].comment &&
-                       p->lines.at[i - 1].text.n;
-        for (int k = goes_on ? p->lines.n : i; k < p->lines.n; k++) {
-            const Line *other = &p->lines.at[k];
-            if (!other->comment || !other->text.n || (k > i && other->blank_before))
-                break;
-            int width = line_width(other) + 2;
+        for (int k = i; !same_column(p, i) && k < p->lines.n && (k == i || same_column(p, k)); k++) {
+            int width = line_width(&p->lines.at[k]) + 2;
             column = k == i || width > column ? width : column;
         }
         if (line->blank_before)

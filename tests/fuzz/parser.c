@@ -106,6 +106,32 @@ static void splice(Text *t, size_t at, size_t remove, const void *add, size_t n)
     t->n = t->n - remove + n;
 }
 
+/* Changes that often leave a text legal: between two words, where there is space. */
+static void mutate_layout(uint64_t *state, Text *t)
+{
+    static const char *const spaces[] = {"\n", " ", "# c\n", "  ", "\n\n\n", ";", "\n  # d\n", "\t\r\n"};
+    size_t at = below(state, t->n + 1);
+    const char *add = spaces[below(state, sizeof spaces / sizeof *spaces)];
+    bool line_end = below(state, 2);
+    while (at < t->n && t->bytes[at] != '\n' && (line_end || !strchr(" ,(){}[]=", t->bytes[at])))
+        at++;
+    bool replace = at < t->n && t->bytes[at] == ' ' && below(state, 3) == 0;
+    splice(t, at, replace, add, strlen(add));
+}
+
+/* A piece of a text that may stand alone: from one blank line to another. */
+static void pick_piece(uint64_t *state, const Text *from, Text *t)
+{
+    size_t lo = below(state, from->n), hi;
+    while (lo > 1 && !(from->bytes[lo - 1] == '\n' && from->bytes[lo - 2] == '\n'))
+        lo--;
+    for (hi = lo; hi + 1 < from->n; hi++)
+        if (from->bytes[hi] == '\n' && from->bytes[hi + 1] == '\n' && below(state, 2))
+            break;
+    t->n = hi + 1 - lo;
+    memcpy(t->bytes, from->bytes + lo, t->n);
+}
+
 static void mutate(uint64_t *state, Text *t, const Text *other)
 {
     static const char *const words[] = {
@@ -176,9 +202,12 @@ int main(int argc, char **argv)
     long n = 0;
     for (clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC); clock() < end; n++) {
         if (n % 5 == 0 || t->n == 0)
-            *t = texts[below(&state, (size_t)ntext)];
+            pick_piece(&state, &texts[below(&state, (size_t)ntext)], t);
         for (size_t k = 1 + below(&state, 2); k > 0; k--)
-            mutate(&state, t, &texts[below(&state, (size_t)ntext)]);
+            if (n % 5 < 3 && below(&state, 8))
+                mutate_layout(&state, t);
+            else
+                mutate(&state, t, &texts[below(&state, (size_t)ntext)]);
         LLVMFuzzerTestOneInput(t->bytes, t->n);
     }
     printf("%ld inputs, %ld of them parsed\n", n, nparsed);
