@@ -34,6 +34,8 @@ static bool choose_part(Job *j, Part *p)
                             "aside with validation_split");
         return error_at(j->diag, nowhere, "--split %s: the data have no %s part", want, want);
     }
+    if (!want)
+        return error_at(j->diag, nowhere, "the data hold no samples");
     const char *near = nearest_name(want, names, 3);
     return error_at(j->diag, nowhere, "--split %s: expected train, validation or test%s%s%s", want,
                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -65,7 +67,7 @@ static void print_text(const Part *p, const char *weights, const Figure *figures
 
 static bool evaluate(Job *j, bool *stopped)
 {
-    Part part;
+    Part part = {0};
     if (!j->unit->train)
         return error_at(j->diag, j->unit->span, "%s has no train block: nothing says what its loss "
                         "and metrics are", j->path);

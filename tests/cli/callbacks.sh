@@ -1,0 +1,17 @@
+source "$(dirname "$0")/lib.bash"
+tiny_model
+# Nothing is ever better by 100: stops after 1 + patience epochs.
+weft 0 train tiny.model $ENGINE --json --run-dir early --epochs 9 \
+    --set 'train.early_stopping=EarlyStopping(monitor="val_loss", patience=2, min_delta=100)'
+[ "$(json end reason)" = early_stopping ] || fail "reason is $(json end reason)"
+[ "$(json end epochs)" = 3 ] || fail "epochs are $(json end epochs)"
+[ "$(json end best_epoch)" = 1 ] || fail "best_epoch is $(json end best_epoch)"
+weft 0 train tiny.model $ENGINE --json --run-dir slow --epochs 4 \
+    --set 'train.reduce_lr=ReduceLROnPlateau(factor=0.5, patience=1, min_delta=100)'
+[ "$(json epoch learning_rate_factor)" = 0.125 ] ||
+    fail "factor is $(json epoch learning_rate_factor)"
+# The same across a resume.
+weft 0 train tiny.model $ENGINE --quiet --run-dir parts --epochs 2 \
+    --set 'train.reduce_lr=ReduceLROnPlateau(factor=0.5, patience=1, min_delta=100)'
+weft 0 train $ENGINE --quiet --resume parts --epochs 4
+same_bits slow/last.safetensors parts/last.safetensors
