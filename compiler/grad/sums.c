@@ -11,8 +11,9 @@
 
 #include <string.h>
 
-/* Labels for axes that need names: 'n' and 's' are the batch and the shards. */
-static const char letters[] = "tkmijabcdefghlopqruvwxyz";
+/* Labels for axes that need names, from the last axis on: 'n' and 's' are the
+ * batch and the shards. */
+static const char letters[] = "mkjihgfedcba";
 
 static Shape batch_only(void)
 {
@@ -74,10 +75,10 @@ static void arrive_batch_sum(Diff *d, Node *x, Node *g)
 {
     char labels[RANK_MOST + 1] = "n", spec[4 * RANK_MOST] = "", out[RANK_MOST + 2] = "s";
     for (int i = 1; i < g->shape.rank; i++) {
-        push(labels, letters[i - 1]);
-        /* axes of extent 1 leave the sum and come back by the reshape to x's shape */
+        char label = letters[g->shape.rank - 1 - i];
+        push(labels, label);
         if (!is_summed(&x->shape, &g->shape, i))
-            push(out, letters[i - 1]);
+            push(out, label);
     }
     Arrival a = {.kind = ARRIVE_batch, .keep = x->shape};
     if (is_plain_product(g)) {

@@ -22,6 +22,7 @@ typedef struct {
     Arena *scratch;
     int *uses;
     bool *absorbed;   /* by id: an addition inside a tree that was seen */
+    Node **to;        /* by id: what takes the place of a tree */
 } Concat;
 
 static bool same_type(const Node *a, const Node *b)
@@ -171,7 +172,7 @@ static bool join_tree(Concat *c, Node *top)
     }
     if (!same_type(sum, top))
         bug("concat: the joined sum has another shape");
-    graph_replace(c->g, top, sum);
+    c->to[top->id] = sum;
     return true;
 }
 
@@ -181,11 +182,13 @@ void pass_concat(Graph *g)
     for_bodies(g, pass_concat);
     int n = g->nodes.n;
     Arena *scratch = arena_new();
-    Concat c = {g, scratch, count_uses(scratch, g), NEW_ARRAY(scratch, bool, n)};
+    Concat c = {g, scratch, count_uses(scratch, g), NEW_ARRAY(scratch, bool, n),
+                NEW_ARRAY(scratch, Node *, n)};
     bool changed = false;
     for (int i = n - 1; i >= 0; i--)
         if (g->nodes.at[i]->op == OP_add && !c.absorbed[i] && c.uses[i])
             changed |= join_tree(&c, g->nodes.at[i]);
+    replace_all(g, c.to, n);
     arena_free(scratch);
     if (changed)
         graph_compact(g);

@@ -3,12 +3,16 @@
  * In the scan of a gradient, dW is a carry [S, ...] that starts at zero and whose
  * next value is batch_contract(dW, a[t], b[t]) with acc. Such a carry leaves the
  * loop: a and b are stacked (a sequence is its own stack, a constant has none),
- * and batch_contract over the stacks, with a label for time, gives the sum.
+ * and batch_contract over the stacks, with a label for time, gives the sum. A part
+ * of a concat that is stacked is a slice of that stack.
  *
  * Exact: the loop runs from the last step to the first, and batch_contract runs
  * through a label of run-time length in the same direction. A length known when
  * compiling would run upwards, so there the stacks are turned round by a view.
- * In a loop that runs forwards the carry stays.
+ * In a loop that runs forwards the carry stays. (Shards of more than one block,
+ * in batches above 2048 rows: compiled code takes a block through the whole loop,
+ * as batch_contract does; the interpreter takes all blocks through each step, so
+ * that there its bits before and after differ.)
  */
 #include "opt/opt.h"
 
@@ -71,6 +75,25 @@ static bool has_time(const Node *scan, const Node *n)
     return !is_literal(n, 4);
 }
 
+/* A node that is a part of a stacked concat: a slice of that stack, else null. */
+static Node *part_of_stack(Node *scan, const Node *n)
+{
+    const Graph *body = scan->body;
+    for (int i = (int)attr_int(scan, ATTR_ncarry, 0); i < body->outputs.n; i++) {
+        const Node *all = body->outputs.at[i].node;
+        int axis = (int)attr_int(all, ATTR_axis, 0);
+        Dim start = dim_int(0);
+        for (int k = 0; all->op == OP_concat && k < all->nin; k++) {
+            if (all->in[k] == n)
+                return make_slice(scan->graph, make_result(scan->graph, scan, i), axis + 1, start,
+                                  n->shape.d[axis], 1);
+            if (!dim_add(start, all->in[k]->shape.d[axis], &start))
+                break;
+        }
+    }
+    return NULL;
+}
+
 /* All steps of a node of the body, in the graph around the scan. */
 static Stacked stacked(Node *scan, Node *n)
 {
@@ -80,7 +103,8 @@ static Stacked stacked(Node *scan, Node *n)
             return (Stacked){scan->in[p], has_time(scan, n)};
     if (!has_time(scan, n))
         return (Stacked){copy_literal(scan->graph, n), false};
-    return (Stacked){make_result(scan->graph, scan, scan_stack(scan, n)), true};
+    Node *part = part_of_stack(scan, n);
+    return (Stacked){part ? part : make_result(scan->graph, scan, scan_stack(scan, n)), true};
 }
 
 /* ---- the product after the loop ---- */

@@ -60,6 +60,22 @@ void for_bodies(Graph *g, void (*pass)(Graph *))
             pass(g->nodes.at[i]->body);
 }
 
+static Node *final(Node *n, Node *const *to, int known)
+{
+    while (n->id < known && to[n->id])
+        n = to[n->id];
+    return n;
+}
+
+void replace_all(Graph *g, Node *const *to, int n)
+{
+    for (int i = 0; i < g->nodes.n; i++)
+        for (int k = 0; k < g->nodes.at[i]->nin; k++)
+            g->nodes.at[i]->in[k] = final(g->nodes.at[i]->in[k], to, n);
+    for (int i = 0; i < g->outputs.n; i++)
+        g->outputs.at[i].node = final(g->outputs.at[i].node, to, n);
+}
+
 int *count_uses(Arena *a, const Graph *g)
 {
     int *uses = NEW_ARRAY(a, int, g->nodes.n);

@@ -27,6 +27,9 @@ bool rewrite(Graph *g, RewriteRule rule, void *context);
 /* Does pass on the bodies of g's scans. */
 void for_bodies(Graph *g, void (*pass)(Graph *));
 
+/* Points every use of node i, i < n, at to[i] where that is not null; one sweep. */
+void replace_all(Graph *g, Node *const *to, int n);
+
 /* How often each node is used, by id: operands and outputs. */
 int *count_uses(Arena *a, const Graph *g);
 

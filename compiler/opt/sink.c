@@ -170,9 +170,10 @@ static bool sink_once(Graph *g)
 {
     Arena *scratch = arena_new();
     Users *users = graph_users(scratch, g);
-    int *uses = count_uses(scratch, g);
+    int *uses = count_uses(scratch, g), n = g->nodes.n;
+    Node **to = NEW_ARRAY(scratch, Node *, n);
     bool changed = false;
-    for (int i = 0, n = g->nodes.n; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         Node *x = g->nodes.at[i];
         if (!is_cut_apart(&users[i], uses[i]))
             continue;
@@ -187,10 +188,11 @@ static bool sink_once(Graph *g)
                     g->nodes.at[m]->span = slice->span;
             if (y->id >= made && !y->name)
                 y->name = slice->name;
-            graph_replace(g, slice, y);
+            to[slice->id] = y;
             changed = true;
         }
     }
+    replace_all(g, to, n);
     arena_free(scratch);
     if (changed)
         graph_compact(g);

@@ -141,6 +141,12 @@ static void check_slice(Arena *a)
     c = case_new(a, "slices that overlap");
     x = case_input(c, "N6", "any");
     finish(c, node2(c->g, OP_mul, part(c->g, x, 1, 0, 4, 1), part(c->g, x, 1, 1, 4, 1)));
+    c = case_new(a, "differences along a run-time length");
+    x = case_input(c, "NT2", "any");
+    Dim less;
+    dim_affine(dim_sym(SYM_length), 1, -1, 1, &less);
+    y = make_slice(c->g, x, 1, dim_int(1), less, 1);
+    finish(c, node2(c->g, OP_mul, y, make_slice(c->g, x, 1, dim_int(0), less, 1)));
     c = case_new(a, "reversal of a run-time length");
     x = case_input(c, "NT2", "any");
     Dim last;
