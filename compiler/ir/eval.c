@@ -342,7 +342,7 @@ const Node *graph_eval(Arena *a, const Graph *g, EvalSizes sizes, const Value *i
                        bool check)
 {
     Eval e = {.check = check, .arena = arena_new()};
-    for (int i = 0; i < sizes.nlengths && i <= SYM_MOST; i++)
+    for (int i = 0; i < sizes.nlengths && i < SYM_MOST; i++)
         e.lengths[i] = sizes.lengths[i];
     e.lengths[SYM_S] = shard_count(e.lengths[SYM_N]);
     __typeof__(flush_begin()) mode = flush_begin();

@@ -71,7 +71,7 @@ void eval_reduce_i32(const Reduction *r);
 /* ---- evaluation ---- */
 
 typedef struct {
-    int64_t lengths[SYM_MOST + 1];
+    int64_t lengths[SYM_MOST];
     bool check;
     const Node *bad;
     Arena *arena;  /* of the frames: lives as long as the evaluation */
