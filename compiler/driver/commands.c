@@ -181,21 +181,21 @@ int command_help(Job *j)
         fputs(options_man(j->arena, weft_version), stdout);
         return 0;
     }
-    j->session = session_new(j->arena, j->diag, DT_f32);
-    if (option_on(o, OPT_list)) {
-        list_definitions(j);
-        return 0;
-    }
-    if (o->args.n == 0) {
+    if (o->args.n == 0 && !option_on(o, OPT_list)) {
         fputs(options_help(j->arena), stdout);
         return 0;
     }
-    const char *word = o->args.at[0], *near = NULL;
+    const char *word = o->args.n ? o->args.at[0] : "", *near = NULL;
     for (int i = 0; i < NCOMMAND; i++)
         if (strcmp(command_info[i].name, word) == 0) {
             fputs(options_command_help(j->arena, (Command)i), stdout);
             return 0;
         }
+    j->session = session_new(j->arena, j->diag, DT_f32);
+    if (option_on(o, OPT_list)) {
+        list_definitions(j);
+        return 0;
+    }
     char *text = definition_help(j->session, j->arena, word, &near);
     if (text) {
         fputs(text, stdout);
