@@ -363,16 +363,19 @@ static const char *line_above(const char *text, const char *line)
     return line;
 }
 
+/* What may stand left of a line's first token: the layout filter drops it. */
+static const char blanks[] = " \t\r\f\v;\xEF\xBB\xBF";
+
 static const char *skip_blanks(const char *s)
 {
-    return s + strspn(s, " \t");
+    return s + strspn(s, blanks);
 }
 
 /* The comment lines right above the line at `lo`, without # and the space after it. */
 static const char *doc_above(Parser *p, uint32_t lo)
 {
     const char *end = p->text + lo;
-    while (end > p->text && strchr(" \t\r;", end[-1]))
+    while (end > p->text && strchr(blanks, end[-1]))
         end--;
     const char *line = end;
     while (line > p->text && line[-1] == '\n' && *skip_blanks(line_above(p->text, line)) == '#')

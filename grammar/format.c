@@ -288,6 +288,16 @@ static bool blank_allowed(const Printer *p, const Token *t)
            !(p->last && p->last->kind == TOK_LBRACE && p->fresh == false);
 }
 
+/* The token that a comment on a line of its own stands above. */
+static const Token *below_comment(const Printer *p, int i)
+{
+    enum { FAR = 100 };
+    const Token *t = &p->raw->at[p->solid[i]];
+    for (int k = 0; t->kind == TOK_SEMI && k < FAR; k++) /* these are left out */
+        t = &p->raw->at[p->solid[t + 1 - p->raw->at]];
+    return t;
+}
+
 static void print_all(Printer *p)
 {
     int newlines = 1;
@@ -307,7 +317,7 @@ static void print_all(Printer *p)
         bool comment = t->kind == TOK_COMMENT;
         bool wanted = newlines > 0 && (comment || !joins(p, t, after_comment));
         if (wanted || (!comment && must_break(p, t)) || p->lines.n == 0) {
-            const Token *shown = comment ? &p->raw->at[p->solid[i]] : t;
+            const Token *shown = comment ? below_comment(p, i) : t;
             bool blank = newlines > 1 && blank_allowed(p, shown);
             int indent = line_indent(p, shown);
             if (comment && shown->kind == TOK_RBRACE && innermost(p))

@@ -138,6 +138,33 @@ static int test_folder(const char *folder)
     return nfile;
 }
 
+/* The examples of the language's reference parse and are in its style (not those that show
+ * an error: ```model error: TEXT). */
+static void test_reference(void)
+{
+    static const char fence[] = "```model";
+    Arena *a = arena_new();
+    const char *text = read_file(a, "grammar/language.md");
+    int nexample = 0;
+    for (const char *s = text; s && (s = strstr(s, fence));) {
+        const char *body = strchr(s, '\n') + 1, *end = strstr(body, "```");
+        bool wrong = s[strlen(fence)] == ' ';
+        const char *example = arena_strndup(a, body, (size_t)(end - body)), *got = format(a, example);
+        if (!wrong && (!got || strcmp(got, example))) {
+            printf("an example of language.md %s\n%s\n", got ? "is not in the one style:"
+                   : "does not parse:", example);
+            nfailed++;
+        }
+        nexample++;
+        s = end + 3;
+    }
+    if (nexample == 0) {
+        printf("grammar/language.md has no examples\n");
+        nfailed++;
+    }
+    arena_free(a);
+}
+
 /* Bytes without sense, and tokens without sense. */
 static void test_noise(void)
 {
@@ -163,6 +190,7 @@ int main(void)
 {
     test_cases();
     test_noise();
+    test_reference();
     if (test_folder("models") == 0) {
         printf("no models found: run this from the repository's top\n");
         nfailed++;
