@@ -293,8 +293,9 @@ V batch_emit(Emit *e, const Step *s)
             b->keep[b->nkeep++] = i;
     if (b->vector >= 0 && !dim_const(b->extent[b->vector], &b->m))
         bug("a product's axis across the lanes has an extent known only at run time");
-    function_begin(e, function_name(e, "batch", s->place.buffer->id * 1000 + s->node->id, s->name),
-                   b->vector >= 0 ? MODE_lanes : MODE_scalar);
+    if (!function_begin(e, function_name(e, "batch", s->node->id, s->name),
+                        b->vector >= 0 ? MODE_lanes : MODE_scalar, true))
+        return e->fn;
     if (b->vector >= 0) {
         emit_vectors(e, b);
     } else {

@@ -36,11 +36,14 @@ typedef struct {
     int parts;             /* vectors that make up a block's rows */
     int registers;
     bool has_fma;
+    int worker, workers;   /* this emitter makes every function of its turn */
+    int turn[2];           /* light and heavy functions met so far */
 
     /* the function being emitted */
     Mode mode;
     int lanes;             /* of a value: width, or 1 */
     int part;
+    V part_offset;         /* instead of part: the first row, known at run time */
     V fn, frame, mask;     /* mask: MODE_flat, lanes that exist */
     LLVMBasicBlockRef entry;
     const Nest *nest;
@@ -63,7 +66,8 @@ V splat(Emit *e, V scalar);
 bool is_vector(V v);
 
 /* ---- functions and loops (function.c) ---- */
-void function_begin(Emit *e, const char *name, Mode mode);
+/* False when another worker makes this function: it is declared only. */
+bool function_begin(Emit *e, const char *name, Mode mode, bool heavy);
 void function_end(Emit *e);
 /* Moves the builder to the entry block's end and back. */
 typedef struct { LLVMBasicBlockRef block; Mode mode; int lanes; } Elsewhere;

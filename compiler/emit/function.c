@@ -10,18 +10,23 @@ static void set_attribute(Emit *e, const char *key, const char *value)
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
-void function_begin(Emit *e, const char *name, Mode mode)
+bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
 {
+    bool mine = e->turn[heavy]++ % e->workers == e->worker;
+    e->fn = LLVMAddFunction(e->m, name, e->kernel_type);
+    LLVMSetVisibility(e->fn, LLVMHiddenVisibility);
+    if (!mine)
+        return false;
     e->mode = mode;
     e->lanes = mode == MODE_scalar ? 1 : e->width;
     e->part = 0;
+    e->part_offset = NULL;
     e->mask = NULL;
     e->nest = NULL;
     e->memo = NULL;
     e->points = e->point = 0;
     e->entry_cache.n = e->block_cache.n = 0;
     e->cached_block = NULL;
-    e->fn = LLVMAddFunction(e->m, name, e->kernel_type);
     /* Vectors as wide as they are written; no calls made up from loops; no
      * unwind tables (they name symbols that objects must not need). */
     set_attribute(e, "prefer-vector-width", "512");
@@ -36,6 +41,7 @@ void function_begin(Emit *e, const char *name, Mode mode)
     LLVMPositionBuilderAtEnd(e->b, e->entry);
     LLVMBuildBr(e->b, body);
     LLVMPositionBuilderAtEnd(e->b, body);
+    return true;
 }
 
 void function_end(Emit *e)

@@ -2,12 +2,14 @@
 #include "emit/jit.h"
 
 #include "emit/emit.h"
+#include "system.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,12 +34,16 @@ static _Noreturn void llvm_bug(const char *what, LLVMErrorRef error)
 
 /* ---- the target ---- */
 
-static LLVMTargetMachineRef machine_new(const JitOptions *o)
+static void initialise_targets(void)
 {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+}
+
+static LLVMTargetMachineRef machine_new(const JitOptions *o)
+{
     char *triple = LLVMGetDefaultTargetTriple(), *error = NULL;
     char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
     LLVMTargetRef target;
@@ -45,7 +51,7 @@ static LLVMTargetMachineRef machine_new(const JitOptions *o)
         bug("no code generator for %s: %s", triple, error);
     LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
         target, triple, o->cpu ? o->cpu : cpu, o->cpu ? (o->features ? o->features : "") : features,
-        LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+        LLVMCodeGenLevelLess, LLVMRelocPIC, LLVMCodeModelDefault);
     LLVMDisposeMessage(triple);
     LLVMDisposeMessage(cpu);
     LLVMDisposeMessage(features);
@@ -197,73 +203,131 @@ static KernelFn look_up(LLVMOrcLLJITRef jit, const char *name)
     return (KernelFn)(uintptr_t)at;
 }
 
-static LLVMOrcLLJITRef link_object(LLVMMemoryBufferRef object)
+static LLVMOrcLLJITRef link_objects(LLVMMemoryBufferRef *object, int n)
 {
     LLVMOrcLLJITRef jit;
     LLVMErrorRef error = LLVMOrcCreateLLJIT(&jit, NULL);
     if (error)
         llvm_bug("no JIT", error);
-    error = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object);
-    if (error)
-        llvm_bug("the code does not link", error);
+    for (int i = 0; i < n; i++) {
+        error = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object[i]);
+        if (error)
+            llvm_bug("the code does not link", error);
+    }
     return jit;
 }
 
-Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
+/* ---- workers: each lowers and emits the same program in a context of its own,
+ * and generates code for the functions that fall to it ---- */
+
+typedef struct {
+    Arena *scratch;
+    const Graph *g;
+    const JitOptions *o;
+    int worker, workers;
+    Program *p;            /* worker 0: described here, names in its arena */
+    Arena *keep;
+    const char *why;
+    LLVMMemoryBufferRef object;
+    pthread_t thread;
+} Work;
+
+static void emit_phases(Work *w, Emit *e)
 {
-    Arena *a = arena_new(); /* what the program needs as long as it lives */
-    Arena *scratch = arena_new();
-    Kernel *k = kernel_lower(scratch, graph_copy(scratch, g));
+    const Kernel *k = e->k;
+    for (int i = 0; i < k->phases.n; i++) {
+        const Phase *from = k->phases.at[i];
+        int most = from->rows ? 1 : from->steps.n;
+        const char **names = NEW_ARRAY(w->scratch, const char *, most + 1);
+        int64_t *units = NEW_ARRAY(w->scratch, int64_t, most + 1);
+        int *levels = NEW_ARRAY(w->scratch, int, most + 1);
+        int n = phase_emit(e, from, i, names, units, levels);
+        if (!w->p)
+            continue;
+        ProgramPhase *to = &w->p->phase[i];
+        *to = (ProgramPhase){from->rows, n, from->nlevel, NEW_ARRAY(w->keep, Task, n + 1)};
+        for (int j = 0; j < n; j++)
+            to->task[j] = (Task){arena_strdup(w->keep, names[j]), NULL, units[j], levels[j]};
+    }
+}
+
+static void *work(void *arg)
+{
+    Work *w = arg;
+    Kernel *k = kernel_lower(w->scratch, graph_copy(w->scratch, w->g));
     if (k->why) {
-        *why = k->why;
-        arena_free(a);
+        w->why = k->why;
         return NULL;
     }
-    if (o->dump && !strcmp(o->dump, "kernel"))
-        fputs(kernel_text(scratch, k), stderr);
-    Emit *e = emit_new(scratch, k, o);
-    LLVMTargetMachineRef tm = machine_new(o);
+    if (w->p && w->o->dump && !strcmp(w->o->dump, "kernel"))
+        fputs(kernel_text(w->scratch, k), stderr);
+    Emit *e = emit_new(w->scratch, k, w->o);
+    e->worker = w->worker;
+    e->workers = w->workers;
+    LLVMTargetMachineRef tm = machine_new(w->o);
     set_widths(e, tm);
     char *triple = LLVMGetTargetMachineTriple(tm);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
     LLVMSetTarget(e->m, triple);
     LLVMSetModuleDataLayout(e->m, layout);
-
-    Program *p = NEW(a, Program);
-    Owner *owner = NEW(a, Owner);
-    owner->arena = a;
-    p->release = release;
-    p->owner = owner;
-    p->nphase = k->phases.n;
-    p->phase = NEW_ARRAY(a, ProgramPhase, k->phases.n + 1);
-    const char ***names = NEW_ARRAY(scratch, const char **, k->phases.n + 1);
-    for (int i = 0; i < k->phases.n; i++) {
-        const Phase *from = k->phases.at[i];
-        ProgramPhase *to = &p->phase[i];
-        int most = from->rows ? 1 : from->steps.n;
-        int64_t *units = NEW_ARRAY(scratch, int64_t, most + 1);
-        int *levels = NEW_ARRAY(scratch, int, most + 1);
-        names[i] = NEW_ARRAY(scratch, const char *, most + 1);
-        to->rows = from->rows;
-        to->nlevel = from->nlevel;
-        to->ntask = phase_emit(e, from, i, names[i], units, levels);
-        to->task = NEW_ARRAY(a, Task, to->ntask + 1);
-        for (int j = 0; j < to->ntask; j++)
-            to->task[j] = (Task){arena_strdup(a, names[i][j]), NULL, units[j], levels[j]};
+    if (w->p) {
+        w->p->nphase = k->phases.n;
+        w->p->phase = NEW_ARRAY(w->keep, ProgramPhase, k->phases.n + 1);
+        describe_ports(w->keep, k, w->p);
+        describe_stores(w->keep, e, w->p);
     }
-    describe_ports(a, k, p);
-    describe_stores(a, e, p);
+    emit_phases(w, e);
     optimise(e, tm);
-    owner->jit = link_object(generate(e, tm, o));
-    for (int i = 0; i < p->nphase; i++)
-        for (int j = 0; j < p->phase[i].ntask; j++)
-            p->phase[i].task[j].run = look_up(owner->jit, p->phase[i].task[j].name);
+    w->object = generate(e, tm, w->o);
     LLVMDisposeTargetData(layout);
     LLVMDisposeMessage(triple);
     LLVMDisposeTargetMachine(tm);
     LLVMDisposeBuilder(e->b);
     LLVMDisposeModule(e->m);
     LLVMContextDispose(e->cx);
-    arena_free(scratch);
+    return NULL;
+}
+
+Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
+{
+    enum { WORKERS_MOST = 4 };
+    initialise_targets();
+    Arena *a = arena_new(); /* what the program needs as long as it lives */
+    Program *p = NEW(a, Program);
+    Owner *owner = NEW(a, Owner);
+    owner->arena = a;
+    p->release = release;
+    p->owner = owner;
+    Work w[WORKERS_MOST];
+    LLVMMemoryBufferRef object[WORKERS_MOST];
+    int n = system_threads() < WORKERS_MOST ? system_threads() : WORKERS_MOST, started = 1;
+    if (o->dump)
+        n = 1;
+    for (int i = 0; i < n; i++)
+        w[i] = (Work){.scratch = arena_new(), .g = g, .o = o, .worker = i, .workers = n};
+    w[0].p = p;
+    w[0].keep = a;
+    while (started < n && !pthread_create(&w[started].thread, NULL, work, &w[started]))
+        started++;
+    for (int i = 0; i < n; i++)
+        if (i == 0 || i >= started)
+            work(&w[i]);
+    for (int i = 1; i < started; i++)
+        pthread_join(w[i].thread, NULL);
+    bool failed = w[0].why != NULL;
+    if (failed)
+        *why = arena_strdup(g->arena, w[0].why);
+    for (int i = 0; i < n; i++) {
+        object[i] = w[i].object;
+        arena_free(w[i].scratch);
+    }
+    if (failed) {
+        arena_free(a);
+        return NULL;
+    }
+    owner->jit = link_objects(object, n);
+    for (int i = 0; i < p->nphase; i++)
+        for (int j = 0; j < p->phase[i].ntask; j++)
+            p->phase[i].task[j].run = look_up(owner->jit, p->phase[i].task[j].name);
     return p;
 }

@@ -94,7 +94,10 @@ V place_at(Emit *e, const Place *p, Ix linear)
     V base = place_base(e, p);
     if (p->buffer->lanes) {
         linear = ix_scale(e, linear, ix_const(BLOCK_ROWS));
-        linear.c += (int64_t)e->part * e->width;
+        if (e->part_offset)
+            linear = ix_add(e, linear, ix_of(e->part_offset));
+        else
+            linear.c += (int64_t)e->part * e->width;
     }
     return at_offset(e, type_memory(e, p->buffer->dtype), base, linear);
 }

@@ -189,11 +189,13 @@ static void emit_flat(Emit *e, const Nest *nest)
 
 V nest_emit(Emit *e, const Nest *nest, bool rows)
 {
-    function_begin(e, function_name(e, "k", nest->id, nest->name),
-                   rows ? MODE_lanes : nest->flat ? MODE_flat : MODE_scalar);
+    int group = largest_group(nest);
+    if (!function_begin(e, function_name(e, "k", nest->id, nest->name),
+                        rows ? MODE_lanes : nest->flat ? MODE_flat : MODE_scalar, group > 0))
+        return e->fn;
     e->nest = nest;
     Ix index[RANK_MOST] = {{0}};
-    int group = largest_group(nest), nparts = rows ? e->parts : 1, tile = 1;
+    int nparts = rows ? e->parts : 1, tile = 1;
     int64_t extent = 0;
     if (group > 0) {
         while (nparts > 1 && (group + 1) * nparts + 1 > e->registers)

@@ -40,7 +40,6 @@ static void call_steps(Emit *e, Step *const *steps, int n, const V *fn, int *at)
     for (int i = 0; i < n; i++) {
         const Step *s = steps[i];
         if (s->kind != STEP_loop) {
-            LLVMSetLinkage(fn[*at], LLVMInternalLinkage);
             LLVMBuildCall2(e->b, e->kernel_type, fn[(*at)++], &e->frame, 1, "");
             continue;
         }
@@ -63,9 +62,10 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
         int nfn = 0, at = 0;
         V *fn = NEW_ARRAY(e->arena, V, count_steps(p->steps.at, p->steps.n) + 1);
         make_functions(e, p->steps.at, p->steps.n, fn, &nfn);
-        function_begin(e, function_name(e, "phase", number, "rows"), MODE_scalar);
-        call_steps(e, p->steps.at, p->steps.n, fn, &at);
-        function_end(e);
+        if (function_begin(e, function_name(e, "phase", number, "rows"), MODE_scalar, false)) {
+            call_steps(e, p->steps.at, p->steps.n, fn, &at);
+            function_end(e);
+        }
         names[0] = arena_strdup(e->arena, LLVMGetValueName2(e->fn, &length));
         units[0] = 1;
         levels[0] = 0;

@@ -22,7 +22,8 @@ V rows_load_emit(Emit *e, const Step *s)
 {
     const KernelPort *port = &e->k->ports.at[s->port];
     const Buffer *b = s->place.buffer;
-    function_begin(e, function_name(e, "load", s->port, s->name), MODE_scalar);
+    if (!function_begin(e, function_name(e, "load", s->port, s->name), MODE_scalar, false))
+        return e->fn;
     LLVMTypeRef t = type_memory(e, b->dtype);
     V count = ix_value(e, inner_count(e, &b->shape));
     V to = frame_pointer(e, FRAME_buffer + b->id), n = frame_word(e, FRAME_n);
@@ -54,7 +55,8 @@ V rows_load_emit(Emit *e, const Step *s)
 V rows_store_emit(Emit *e, const Step *s)
 {
     const Buffer *b = s->place.buffer;
-    function_begin(e, function_name(e, "store", s->port, s->name), MODE_scalar);
+    if (!function_begin(e, function_name(e, "store", s->port, s->name), MODE_scalar, false))
+        return e->fn;
     LLVMTypeRef t = type_memory(e, b->dtype);
     Shape shape = place_shape(&s->place);
     V count = ix_value(e, inner_count(e, &shape)), from = place_base(e, &s->place);
@@ -76,7 +78,8 @@ V rows_store_emit(Emit *e, const Step *s)
 V zero_emit(Emit *e, const Step *s)
 {
     const Buffer *b = s->place.buffer;
-    function_begin(e, function_name(e, "zero", b->id, s->name), MODE_flat);
+    if (!function_begin(e, function_name(e, "zero", b->id, s->name), MODE_flat, false))
+        return e->fn;
     Shape shape = place_shape(&s->place);
     Ix elements = inner_count(e, &shape);
     if (b->lanes)
@@ -123,34 +126,42 @@ static void exchange(Emit *e, V *row)
     }
 }
 
-static void exchange_group(Emit *e, const Step *s, const Ix *index, Ix m, int features)
+/* One group of `width` features and one part of the rows. Features beyond the
+ * last are copies of it: their lanes are masked where the result is used. */
+static void exchange_group(Emit *e, const Step *s, const Ix *index, V m, V part, int64_t extent)
 {
     int rank = shape_inner(&s->node->shape).rank;
     Shape to = s->place.buffer->shape;
-    for (e->part = 0; e->part < e->parts; e->part++) {
-        V row[64];
-        Ix at[RANK_MOST + 1];
-        memcpy(at, index, sizeof(Ix) * (size_t)rank);
-        for (int i = 0; i < e->width; i++) {
-            at[rank - 1] = (Ix){m.v, m.c + i};
-            row[i] = i < features ? value_at(e, s->node, at) : const_value(e, s->node->dtype, 0);
+    V row[64], row0 = LLVMBuildMul(e->b, part, const_i64(e, e->width), "");
+    Ix at[RANK_MOST + 1];
+    memcpy(at, index, sizeof(Ix) * (size_t)rank);
+    e->part_offset = row0;
+    for (int i = 0; i < e->width; i++) {
+        V feature = LLVMBuildAdd(e->b, m, const_i64(e, i), "");
+        if (extent % e->width) {
+            V last = const_i64(e, extent - 1);
+            V inside = LLVMBuildICmp(e->b, LLVMIntSLT, feature, last, "");
+            feature = LLVMBuildSelect(e->b, inside, feature, last, "");
         }
-        exchange(e, row);
-        for (int i = 0; i < e->width; i++) {
-            at[rank - 1] = ix_const(e->part * e->width + i);
-            at[rank] = m;
-            Ix linear = ix_linear(e, &to, at, buffer_last(e, s->place.buffer));
-            V base = place_base(e, &s->place);
-            store_plain(e, row[i], at_offset(e, type_memory(e, s->node->dtype), base, linear));
-        }
+        at[rank - 1] = ix_of(feature);
+        row[i] = value_at(e, s->node, at);
+    }
+    e->part_offset = NULL;
+    exchange(e, row);
+    for (int i = 0; i < e->width; i++) {
+        at[rank - 1] = (Ix){row0, i};
+        at[rank] = ix_of(m);
+        Ix linear = ix_linear(e, &to, at, buffer_last(e, s->place.buffer));
+        V base = place_base(e, &s->place);
+        store_plain(e, row[i], at_offset(e, type_memory(e, s->node->dtype), base, linear));
     }
 }
 
 static void exchange_axes(Emit *e, const Step *s, Ix *index, int axis)
 {
     Shape shape = shape_inner(&s->node->shape);
+    Loop l;
     if (axis + 1 < shape.rank) {
-        Loop l;
         V i = loop_begin(e, &l, const_i64(e, 0), dim_emit(e, shape.d[axis]), 1, NULL, 0);
         index[axis] = ix_of(i);
         exchange_axes(e, s, index, axis + 1);
@@ -160,20 +171,18 @@ static void exchange_axes(Emit *e, const Step *s, Ix *index, int axis)
     int64_t extent = 0;
     if (!dim_const(shape.d[axis], &extent))
         bug("an operand across the lanes has an extent known only at run time");
-    int64_t whole = extent / e->width * e->width;
-    if (whole) {
-        Loop l;
-        V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, whole), e->width, NULL, 0);
-        exchange_group(e, s, index, ix_of(i), e->width);
-        loop_end(e, &l, NULL);
-    }
-    if (extent > whole)
-        exchange_group(e, s, index, ix_const(whole), (int)(extent - whole));
+    Loop parts;
+    V m = loop_begin(e, &l, const_i64(e, 0), const_i64(e, extent), e->width, NULL, 0);
+    V part = loop_begin(e, &parts, const_i64(e, 0), const_i64(e, e->parts), 1, NULL, 0);
+    exchange_group(e, s, index, m, part, extent);
+    loop_end(e, &parts, NULL);
+    loop_end(e, &l, NULL);
 }
 
 V transpose_emit(Emit *e, const Step *s)
 {
-    function_begin(e, function_name(e, "across", s->place.buffer->id, s->name), MODE_lanes);
+    if (!function_begin(e, function_name(e, "across", s->place.buffer->id, s->name), MODE_lanes, true))
+        return e->fn;
     Ix index[RANK_MOST + 1] = {{0}};
     exchange_axes(e, s, index, 0);
     function_end(e);
