@@ -261,6 +261,23 @@ static Val data_value(Expander *x, Scope *s, const Expr *e, const char *what)
                 near ? "; did you mean " : "", near ? near : "");
 }
 
+/* Where nothing is said: the file's only data block. */
+static bool default_data(Expander *x, const Stmt *train)
+{
+    const Definitions *defs = x->state->defs;
+    const Stmt *found = NULL;
+    int n = 0;
+    for (int i = 0; i < defs->blocks.n; i++)
+        if (strcmp(defs->blocks.at[i]->word, "data") == 0) {
+            found = defs->blocks.at[i];
+            n++;
+        }
+    if (n > 1 && train)
+        return error_at(x->d, train->span, "the file has %d data blocks; write data = NAME", n);
+    x->state->data = n == 1 ? found : NULL;
+    return true;
+}
+
 static bool choose_data(Expander *x, TrainState *t, Scope *s)
 {
     const Expr *e = t->attr[TRAIN_data], *valid = t->attr[TRAIN_validation_data];
@@ -271,6 +288,8 @@ static bool choose_data(Expander *x, TrainState *t, Scope *s)
         if (v.u.data.test)
             return unsupported_at(x->d, e->span, "training on the test set");
         x->state->data = v.u.data.block;
+    } else if (!default_data(x, x->state->train)) {
+        return false;
     }
     if (!valid)
         return true;
@@ -319,7 +338,7 @@ bool train_open(Unit *u, Expander *x)
     const Stmt *block = u->state->train;
     optimizers_prepare(u->session, u->state->defs);
     if (!block)
-        return true;
+        return default_data(x, NULL);
     TrainState *t = train_state(u->state);
     t->info.name = block->name;
     t->info.span = block->span;
