@@ -27,7 +27,8 @@ static inline Check check_begin(void)
 {
     const char *where = getenv("TMPDIR");
     Check c = {.a = arena_new()};
-    snprintf(c.dir, sizeof c.dir, "%s/weft-test-XXXXXX", where && strlen(where) < 40 ? where : P_tmpdir);
+    snprintf(c.dir, sizeof c.dir, "%s/weft-test-XXXXXX",
+             where && strlen(where) < 40 ? where : P_tmpdir);
     c.d.arena = c.a;
     if (!mkdtemp(c.dir))
         exit(1);
@@ -117,7 +118,8 @@ static inline DataArg bool_arg(const char *name, bool v)
 
 #define OPEN(c, reader, ...)                                                            \
     dataset_open((c)->a, &(c)->d, (Span){0}, &(DataPlaces){.data_dir = (c)->dir}, reader, \
-                 (DataArg[]){__VA_ARGS__}, (int)(sizeof((DataArg[]){__VA_ARGS__}) / sizeof(DataArg)))
+                 (DataArg[]){__VA_ARGS__},                                                  \
+                 (int)(sizeof((DataArg[]){__VA_ARGS__}) / sizeof(DataArg)))
 
 /* Opened and loaded. */
 static inline Dataset *load(Check *c, Dataset *ds)
