@@ -29,7 +29,7 @@ typedef struct {
     const Node *slice;
     const char *spec;
     Node *a, *b;
-    Shape keep; /* shard, batch: the sum's shape with extent 1 where it is broadcast to the operand */
+    Shape keep; /* shard, batch: the sum's shape, extent 1 where the operand repeats it */
 } Arrival;
 typedef LIST(Arrival) Arrivals;
 
@@ -43,7 +43,7 @@ typedef struct Diff {
     Arena *arena;
     Graph *from, *to;
     Active *active;
-    int n;                 /* nodes of `from` when it began; those made later are not differentiated */
+    int n;                 /* nodes of `from` when it began */
     Arrivals *arrived;     /* by id */
     Node **total;          /* by id: the sum, once made */
     Arrivals **results;    /* by id of a scan: for each of its results */
@@ -82,6 +82,9 @@ Shape product_shape(const char *spec, const Node *a, const Node *b);
 /* The forward value of a node of `from`, in `to`. */
 Node *diff_value(Diff *d, Node *n);
 void scan_rule(Diff *d, Node *scan);
+
+/* order.c */
+void order_depth_first(Graph *g);
 
 /* hoist.c */
 void hoist_constants(Graph *g);

@@ -1,9 +1,10 @@
 /* Reverse mode: the walk, and the adding up of what arrives.
  *
  * Order of a sum of gradients, which is part of the bits: users from the last
- * to the first in the graph's order, the operands of one user from the first to
- * the last, ((g1 + g2) + g3). Slices along one axis that do not overlap are
- * first put together by one concat, at the place of the first of them.
+ * to the first in the graph's order (depth first from the outputs: order.c),
+ * the operands of one user from the first to the last, ((g1 + g2) + g3). Slices
+ * along one axis that do not overlap are first put together by one concat, at
+ * the place of the first of them.
  */
 #include "grad/grad.h"
 
@@ -277,6 +278,7 @@ void diff_run(Diff *d)
 
 void grad_append(Graph *g, Node *loss, Node *const *wrt, int nwrt, Node **grad)
 {
+    order_depth_first(g);
     hoist_constants(g);
     Diff *d = diff_new(g->arena, g, g, active_find(g->arena, g, wrt, nwrt));
     if (d->active->node[loss->id])

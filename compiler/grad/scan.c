@@ -68,11 +68,13 @@ static bool is_cheap(const Node *n)
     case OP_pad:
     case OP_concat:
         return true;
-    default: {
-        OpKind kind = op_info[n->op].kind;
-        return kind == KIND_leaf || kind == KIND_view || (kind == KIND_map && !is_product_sum(n, 4));
+    default:
+        break;
     }
-    }
+    OpKind kind = op_info[n->op].kind;
+    if (kind == KIND_map)
+        return !is_product_sum(n, 4);
+    return kind == KIND_leaf || kind == KIND_view;
 }
 
 static Node *bind(Diff *d, Bindings *list, Node *from, Node *outer)

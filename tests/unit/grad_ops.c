@@ -98,7 +98,8 @@ static void check_broadcast(Arena *a)
 
 static void check_reshape(Arena *a)
 {
-    const char *const pairs[][2] = {{"N3x4", "N2x6"}, {"3x4", "12"}, {"NT4", "NTx2x2"}, {"", "1x1"}};
+    const char *const pairs[][2] = {
+        {"N3x4", "N2x6"}, {"3x4", "12"}, {"NT4", "NTx2x2"}, {"", "1x1"}};
     for (int i = 0; i < 4; i++) {
         Case *c = case_new(a, arena_printf(a, "reshape %s to %s", pairs[i][0], pairs[i][1]));
         Node *x = case_input(c, pairs[i][0], "any");
@@ -275,7 +276,8 @@ static void check_batch(Arena *a)
     };
     for (int i = 0; i < 6; i++) {
         Case *c = case_new(a, arena_printf(a, "batch_contract \"%s\"", rows[i].spec));
-        Node *x = case_input(c, rows[i].shape[0], "any"), *y = case_input(c, rows[i].shape[1], "any");
+        Node *x = case_input(c, rows[i].shape[0], "any");
+        Node *y = case_input(c, rows[i].shape[1], "any");
         Node *p = node1(c->g, OP_sum_shards, make_batch_contract(c->g, rows[i].spec, NULL, x, y));
         finish(c, node2(c->g, OP_mul, p, p));
     }

@@ -99,7 +99,8 @@ static const Graph *body_of(const Graph *g, bool backward)
 
 static void check_lstm(Arena *a, const char *shape, bool peephole)
 {
-    Case *c = case_new(a, arena_printf(a, "%s over %s", peephole ? "peephole lstm" : "lstm", shape));
+    const char *cell = peephole ? "peephole lstm" : "lstm";
+    Case *c = case_new(a, arena_printf(a, "%s over %s", cell, shape));
     Node *x = case_input_of(c, DT_f64, shape_by(shape), "any", false);
     Node *scan = lstm_scan(c, x, 3, peephole);
     case_differentiate(c, case_loss(c, make_result(c->g, scan, 0)));
