@@ -264,7 +264,8 @@ Val data_bind(Expander *x, Scope *fields, const Declarator *input)
     }
     if (found == 1)
         return only->val;
-    const char *near = nearest_name(input->name, names, n);
+    /* Of one letter every other is near. */
+    const char *near = input->name[1] ? nearest_name(input->name, names, n) : NULL;
     char *all = arena_strdup(x->a, "");
     for (int i = 0; i < n; i++) {
         const Val *v = &fields->names.at[i].val;

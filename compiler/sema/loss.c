@@ -46,7 +46,7 @@ Val target_of(Expander *x, Scope *fields, const Expr *target, const char *const 
             all[k] = fields->names.at[k].name;
             list = arena_printf(x->a, "%s%s%s", list, k ? ", " : "", all[k]);
         }
-        const char *near = nearest_name(v.u.text.s, all, fields->names.n);
+        const char *near = v.u.text.s[1] ? nearest_name(v.u.text.s, all, fields->names.n) : NULL;
         return fail(x, e->span, "the data has no field '%s'%s%s; its fields are %s",
                     v.u.text.s, near ? "; did you mean " : "", near ? near : "",
                     *list ? list : "none");

@@ -322,6 +322,10 @@ static bool run_metric(Expander *x, const Expr *e, const char *name, Val target,
     const Expr *plain = without_name(x->a, e);
     Scope *s = train_scope(x);
     Val v = resolve_by_shapes(x, s, plain, t, p, kinds);
+    static const char *const by_shape[] = {"accuracy"};
+    if (v.kind == VAL_string && nearest_name(v.u.text.s, by_shape, 1))
+        return error_at(x->d, e->span, "unknown metric '%s'; did you mean 'accuracy'?",
+                        v.u.text.s);
     const Recipe *r = recipe_of(x, &v, kinds, "metric", e->span);
     if (!r)
         return false;
@@ -329,9 +333,12 @@ static bool run_metric(Expander *x, const Expr *e, const char *name, Val target,
     m.mask = output.u.t.mask;
     Val in[2] = {val_tensor(t, target.span), val_tensor(p, output.span)};
     in[1].u.t.mask = m.mask;
+    Span user = x->user;
+    x->user = e->span;
     bool ok = r->def->kind == DEF_metric
                   ? shapes_suit(x, r->def, t, p, e->span) && run_definition(x, &m, r, in, e->span)
                   : run_loss(x, &m, r, in, e->span);
+    x->user = user;
     if (ok)
         *info = (MetricInfo){name, m.outs.n, m.outs.at, m.finish};
     return ok;

@@ -349,7 +349,6 @@ bool train_open(Unit *u, Expander *x)
     ok &= choose_data(x, t, s);
     ok &= check_expressions(x, t, s);
     ok &= callbacks_open(x, t);
-    ok &= monitors_check(x, t);
     u->train = &t->info;
     return ok;
 }

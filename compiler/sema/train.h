@@ -36,7 +36,6 @@ typedef struct TrainState {
     Span key_span[NTRAIN];
     LIST(ParsedSetting) parsed;
     LIST(Edit) edits;
-    Span monitor_span[2];          /* of early_stopping, reduce_lr */
     bool optimizer_checked;
     struct { int n; MetricInfo *at; } metrics;
 } TrainState;
@@ -61,9 +60,8 @@ typedef struct {
 bool options_bind(Expander *x, Scope *s, const Expr *call, const char *path, const Option *option,
                   int n);
 
-/* early_stopping, reduce_lr and callbacks; then, with the metrics' names, their monitors. */
+/* early_stopping, reduce_lr and callbacks. */
 bool callbacks_open(Expander *x, TrainState *t);
-bool monitors_check(Expander *x, TrainState *t);
 
 /* The name that a metric's or loss's expression goes by: "accuracy",
  * "categorical_accuracy" for CategoricalAccuracy(); a call's name= wins. */
@@ -74,11 +72,6 @@ const Expr *without_name(Arena *a, const Expr *e);
 /* The first use of one of the names, in an expression or anywhere in a statement; or null. */
 const Expr *expr_mentions(const Expr *e, const char *const *names, int n);
 const Expr *stmt_mentions(const Stmt *s, const char *const *names, int n);
-
-/* Is there a data block of that name? Then it is *out. */
-bool data_name(const Expander *x, const char *name, Span at, Val *out);
-/* digits.train, .test, .count, .classes, .class_names. */
-Val data_fact(Expander *x, const Val *data, const char *name, Span at);
 
 /* A dict entry's key where it is a word, else null. */
 const char *dict_key(const Arg *arg);

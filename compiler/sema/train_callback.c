@@ -55,6 +55,50 @@ static bool choose_mode(Expander *x, const char *monitor, const char *mode, Span
     return true;
 }
 
+/* ---- monitors ---- */
+
+static void add_names(Expander *x, const Expr *e, const char *prefix, const char **names, int *n,
+                      int most)
+{
+    if (!e)
+        return;
+    if (e->kind == EX_list || e->kind == EX_tuple || e->kind == EX_dict) {
+        for (int i = 0; i < e->args.n; i++) {
+            const char *output = e->kind == EX_dict ? dict_key(&e->args.at[i]) : NULL;
+            add_names(x, e->args.at[i].value,
+                      output ? arena_printf(x->a, "%s_", output) : prefix, names, n, most);
+        }
+    } else if (*n < most) {
+        names[(*n)++] = arena_printf(x->a, "%s%s", prefix, spoken_name(x->a, e));
+    }
+}
+
+static bool monitor_check(Expander *x, TrainState *t, const char *monitor, Span at)
+{
+    enum { NAMES_MOST = 64 };
+    const char *names[2 * NAMES_MOST] = {"loss"};
+    int n = 1;
+    const TrainInfo *info = &t->info;
+    add_names(x, t->attr[TRAIN_metrics], "", names, &n, NAMES_MOST);
+    const char *word = strncmp(monitor, "val_", 4) == 0 ? monitor + 4 : monitor;
+    if (word != monitor && !info->validation_test && info->validation_split == 0)
+        return error_at(x->d, at, "monitor=%s needs validation_data or validation_split", monitor);
+    for (int i = 0; i < n; i++) {
+        size_t tail = strlen(names[i]), all = strlen(word);
+        /* With several outputs a metric's name starts with its output's. */
+        if (!strcmp(names[i], word) ||
+            (all > tail + 1 && !strcmp(word + all - tail, names[i]) && word[all - tail - 1] == '_'))
+            return true;
+    }
+    for (int i = 0, plain = n; i < plain; i++)
+        names[n++] = arena_printf(x->a, "val_%s", names[i]);
+    const char *near = nearest_name(monitor, names, n);
+    return error_at(x->d, at, "nothing is called '%s' here to be monitored%s%s", monitor,
+                    near ? "; did you mean " : "", near ? near : "");
+}
+
+/* ---- the two ---- */
+
 static bool open_stopping(Expander *x, TrainState *t, Scope *s, const Expr *e)
 {
     EarlyStopping *stop = &t->info.stop;
@@ -71,9 +115,9 @@ static bool open_stopping(Expander *x, TrainState *t, Scope *s, const Expr *e)
         {"restore_best_weights", OPTION_bool, &stop->restore_best, NULL},
         {"start_from_epoch", OPTION_int, &stop->start_from_epoch, NULL},
     };
-    t->monitor_span[0] = e->span;
     return options_bind(x, s, e, "train.early_stopping", option,
                         sizeof option / sizeof *option) &&
+           monitor_check(x, t, stop->monitor, e->span) &&
            choose_mode(x, stop->monitor, mode, e->span, &stop->mode);
 }
 
@@ -94,12 +138,12 @@ static bool open_plateau(Expander *x, TrainState *t, Scope *s, const Expr *e)
         {"cooldown", OPTION_int, &p->cooldown, NULL},
         {"min_lr", OPTION_number, &p->min_lr, NULL},
     };
-    t->monitor_span[1] = e->span;
     if (!options_bind(x, s, e, "train.reduce_lr", option, sizeof option / sizeof *option))
         return false;
     if (!(p->factor > 0 && p->factor < 1))
         return error_at(x->d, e->span, "factor is %g; it must lie between 0 and 1", p->factor);
-    return choose_mode(x, p->monitor, mode, e->span, &p->mode);
+    return monitor_check(x, t, p->monitor, e->span) &&
+           choose_mode(x, p->monitor, mode, e->span, &p->mode);
 }
 
 static const char *callee(const Expr *e)
@@ -156,57 +200,5 @@ bool callbacks_open(Expander *x, TrainState *t)
         return open_callback(x, t, s, list, &seen) && ok;
     for (int i = 0; list && i < list->args.n; i++)
         ok &= open_callback(x, t, s, list->args.at[i].value, &seen);
-    return ok;
-}
-
-/* ---- monitors ---- */
-
-static void add_names(Expander *x, const Expr *e, const char *prefix, const char **names, int *n,
-                      int most)
-{
-    if (!e)
-        return;
-    if (e->kind == EX_list || e->kind == EX_tuple || e->kind == EX_dict) {
-        for (int i = 0; i < e->args.n; i++) {
-            const char *output = e->kind == EX_dict ? dict_key(&e->args.at[i]) : NULL;
-            add_names(x, e->args.at[i].value,
-                      output ? arena_printf(x->a, "%s_", output) : prefix, names, n, most);
-        }
-    } else if (*n < most) {
-        names[(*n)++] = arena_printf(x->a, "%s%s", prefix, spoken_name(x->a, e));
-    }
-}
-
-static bool monitor_check(Expander *x, TrainState *t, const char *monitor, Span at)
-{
-    enum { NAMES_MOST = 64 };
-    const char *names[2 * NAMES_MOST] = {"loss"};
-    int n = 1;
-    const TrainInfo *info = &t->info;
-    add_names(x, t->attr[TRAIN_metrics], "", names, &n, NAMES_MOST);
-    const char *word = strncmp(monitor, "val_", 4) == 0 ? monitor + 4 : monitor;
-    if (word != monitor && !info->validation_test && info->validation_split == 0)
-        return error_at(x->d, at, "monitor=%s needs validation_data or validation_split", monitor);
-    for (int i = 0; i < n; i++) {
-        size_t tail = strlen(names[i]), all = strlen(word);
-        /* With several outputs a metric's name starts with its output's. */
-        if (!strcmp(names[i], word) ||
-            (all > tail + 1 && !strcmp(word + all - tail, names[i]) && word[all - tail - 1] == '_'))
-            return true;
-    }
-    for (int i = 0, plain = n; i < plain; i++)
-        names[n++] = arena_printf(x->a, "val_%s", names[i]);
-    const char *near = nearest_name(monitor, names, n);
-    return error_at(x->d, at, "nothing is called '%s' here to be monitored%s%s", monitor,
-                    near ? "; did you mean " : "", near ? near : "");
-}
-
-bool monitors_check(Expander *x, TrainState *t)
-{
-    bool ok = true;
-    if (t->info.stop.on)
-        ok &= monitor_check(x, t, t->info.stop.monitor, t->monitor_span[0]);
-    if (t->info.plateau.on)
-        ok &= monitor_check(x, t, t->info.plateau.monitor, t->monitor_span[1]);
     return ok;
 }

@@ -52,7 +52,9 @@ static const Case lines[] = {
     {"target = y\nloss = mse\noptimizer = {other: SGD()}\n",
      "no optimizer is given for scale/w; add default: Adam()"},
     {"target = z\nloss = mse\n",
-     "the data has no field 'z'; did you mean x; its fields are x, y, label, wide"},
+     "the data has no field 'z'; its fields are x, y, label, wide"},
+    {"target = lable\nloss = mse\n",
+     "the data has no field 'lable'; did you mean label; its fields are x, y, label, wide"},
     {"target = label\nloss = mse\n", "the output is [3] but its target 'label' is []"},
     {"target = label\nloss = categorical_crossentropy\n",
      "the output is [3] but its target 'label' is []; write label = one_hot(label, 3) in the data "
