@@ -28,6 +28,7 @@ typedef struct Expander Expander;
 typedef struct Param Param;
 typedef struct UnitState UnitState;
 typedef struct Builtin Builtin;
+typedef struct Call Call;
 
 /* ---- values ---- */
 
@@ -93,6 +94,9 @@ Val val_tensor(Node *n, Span at);
 Val val_dim(Dim d, Span at);                   /* int when constant, else extent */
 Val val_list(Arena *a, ValKind list_or_tuple, const Val *at, int n, Span span);
 bool val_is(const Val *v, ValKind k);
+/* The text of a string, the name of a definition, recipe or builtin; or null. */
+const char *val_name(const Val *v);
+const char *builtin_name(const Builtin *b);
 bool val_is_string(const Val *v, const char *s); /* a string or bare name with this text */
 /* "an integer", "a tensor [28, 28]", "the layer LSTM": for messages. */
 char *val_text(Expander *x, const Val *v);
@@ -126,7 +130,7 @@ struct Definition {
     Definitions *defs;              /* what its body sees */
     bool is_prelude, has_inputs;    /* has_inputs: `input` in its body */
     const char *category;           /* prelude: its file's name ("activations"), else "" */
-    Val (*native)(Expander *x, Instance *self, Val *in, int nin, Span at); /* C body, or null */
+    Val (*native)(Expander *x, Instance *self, Call *c, Span at); /* C body, or null */
 };
 
 struct Definitions {
@@ -184,10 +188,18 @@ struct Param {
     Scope *scope;
     Val regularizer, constraint;    /* none, or callable on the weight */
     int index;                      /* among those of its role */
+    bool fresh;                     /* just made: init and the block are not set yet */
 };
 
 /* The initial value in x->g: of p's dtype and shape. Null after an error. */
 Node *param_initial(Expander *x, const Param *p);
+
+/* Finds or makes one in the unit's table; null when the shape differs. */
+Param *param_make(Expander *x, Role role, const char *name, Shape shape, Dtype dt, Span decl);
+/* Its input of x->top. */
+Node *param_node(Expander *x, const Param *p);
+/* An initialiser (zeros, glorot_uniform, a number, a tensor) for this shape. */
+Node *initial_value(Expander *x, Val v, Shape shape, Dtype dt, Span at);
 
 /* ---- expansion ---- */
 
@@ -222,7 +234,8 @@ struct Frame {
     LIST(Span) output_spans;
     Val current;                    /* sequential bodies: the tensor so far */
     Span first_bare, first_named;   /* to report mixing */
-    bool failed;
+    LIST(const Declarator *) declared; /* params, buffers, states */
+    bool failed, mixed;
     struct CellState *cell;         /* cells: rnn.c */
 };
 
@@ -259,16 +272,20 @@ struct Expander {
     Loop *loop;                     /* the scan being built, or null */
     const char *path;               /* of layers, "" at the top */
     Span user;                      /* innermost call written by the user */
+    Span call;                      /* the call of the user's definition being expanded */
     Node *seed, *step, *epoch;      /* ROLE_scalar inputs of top, made on demand */
     int64_t key;                    /* next random key */
     unsigned prefer;                /* kinds of definitions that names mean first */
-    int depth, expr_depth;
+    int depth, expr_depth, layer_depth;
+    bool too_deep;                  /* reported */
     int64_t work;                   /* statements and nodes so far: the limit's count */
     bool in_initial;                /* given names shape, fan_in, fan_out are known */
     bool no_batch;                  /* the init graph */
     Shape given_shape;
     LIST(NameCount) counts;         /* layer names handed out */
     LIST(LayerInfo) layers;
+    LIST(PortInfo) inputs;          /* of the model */
+    Scope *fields;                  /* data by name, or null: inputs come from outside */
     LIST(AddedLoss) losses;         /* add_loss, activity regularisers */
     LIST(BufferUpdate) updates;
     LIST(Global) globals;           /* top-level lets evaluated so far */
@@ -286,6 +303,9 @@ Span blame(const Expander *x, Span at);
 Val fail(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Val unsupported(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Reports a bare name that means nothing ("unknown name"); false for all else. */
+bool unknown_name(Expander *x, const Val *v, Span at);
+
 /* -- expressions -- */
 Val eval_expr(Expander *x, Scope *s, const Expr *e);
 /* The same, and what is not of the kind asked is reported; `what` names it. */
@@ -295,6 +315,25 @@ bool eval_bool(Expander *x, Scope *s, const Expr *e, const char *what, bool *out
 bool val_as_int(Expander *x, const Val *v, Span at, const char *what, int64_t *out);
 bool val_as_number(Expander *x, const Val *v, Span at, const char *what, double *out);
 bool val_as_bool(Expander *x, const Val *v, Span at, const char *what, bool *out);
+
+/* Parts of eval_expr: call.c and rnn.c. */
+Val eval_attr(Expander *x, Scope *s, const Expr *e);
+Val eval_call(Expander *x, Scope *s, const Expr *e);
+Val eval_arrow(Expander *x, Scope *s, const Expr *e);
+/* name[index] where index is a time (t-1) and name a state, slot or input:
+ * true with *out filled; false: an ordinary index. */
+bool read_in_time(Expander *x, Scope *s, const Expr *name, const Expr *index, Span at, Val *out);
+/* What a name bound to v means: a recipe of a layer becomes an instance, a
+ * tensor's node takes the name. */
+Val named_value(Expander *x, Val v, const char *name, Span at);
+
+/* Data blocks by name, and digits.test, digits.count: data.c. */
+bool data_name(const Expander *x, const char *name, Span at, Val *out);
+Val data_fact(Expander *x, const Val *data, const char *name, Span at);
+
+/* Functions that are no definitions: exp, concat, dim, require. */
+const Builtin *builtin_find(Arena *a, const char *name); /* null when there is none */
+const char *const *builtin_names(Arena *a, int *n);
 
 /* -- tensors -- */
 /* The value as a node of x->g: numbers become weak constants, bools constants,
@@ -321,16 +360,70 @@ int axis_of(Expander *x, const Val *axis, const Node *n, Span at, bool *is_batch
 char *shape_words(Expander *x, const Node *n);
 /* A row tensor [N, shape] or a plain one; n must broadcast to it. */
 Node *broadcast_to(Expander *x, Node *n, Shape s, Span at, const char *what);
+/* Adds a loss to the training's: a number, or one a sample (then their mean). */
+bool add_loss(Expander *x, Val v, const char *name, Span at);
 /* Uniform numbers in [0, 1) of this shape, a new key. */
 Node *random_uniform(Expander *x, Shape s, Span at);
+/* The same with a key of the caller's (a `seed=` argument). */
+Node *random_keyed(Expander *x, Shape s, int64_t key, Span at);
+/* Joined along the written axis counted from 0 (negative: from the end). */
+/* x[0, 1:3]; e is the EX_index, v the value of its first kid. */
+Val index_tensor(Expander *x, Scope *s, Val v, const Expr *e);
+Val split_tensor(Expander *x, Val v, int64_t parts, int graph_axis, Span at);
+Val reshape_tensor(Expander *x, Val v, const Val *dims, Span at); /* dims: a list */
+/* a op b on any values: numbers at once, tensors as a node. */
+Val binary_values(Expander *x, AstOp op, Val a, Val b, Span at);
+Val unary_value(Expander *x, AstOp op, Val a, Span at);
+/* c ? a : b where c is a tensor (a select). */
+Val select_values(Expander *x, Val c, Val a, Val b, Span at);
+Val concat_values(Expander *x, const Val *in, int n, int written_axis, Span at);
+/* Counts work; false, reported once, when a model expands without end. */
+bool work_left(Expander *x, Span at);
+/* Notes where an operand (printed as `words`) comes from, unless it is `at`. */
+void note_operand(Expander *x, const Val *v, Span at, const char *words);
+/* t - back as a tensor of x->g. */
+Node *step_tensor(Expander *x, int back, Span at);
+Node *loop_time(Expander *x);  /* the i32 step of x->loop, counting from 1 */
+const char *state_name(const Val *v);
 Node *scalar_input(Expander *x, const char *name); /* "step", "epoch" (f64), "seed" (i32), in x->g */
 
 /* -- calls -- */
 typedef struct { const char *name; Span name_span; Val value; Span span; } CallArg; /* name may be null */
 
+/* Binds arguments to the formals of `def` and fills defaults; layers and cells
+ * also take name= and trainable=, cells return_sequences= and its like. Null
+ * after reporting. */
+Recipe *recipe_bind(Expander *x, const Definition *def, const CallArg *args, int nargs, Span at);
+/* The recipe with some arguments replaced: copy(recipe, go_backwards=true). */
+Recipe *recipe_copy(Expander *x, const Recipe *r, const CallArg *args, int nargs, Span at);
+/* r.name: a formal's value or a cell's option; false when there is none. */
+bool recipe_attr(const Recipe *r, const char *name, Span at, Val *out);
+char *path_join(Arena *a, const char *path, const char *name);
 /* f(args): functions give their value; definitions with inputs (layers, cells,
  * losses, regularisers) a recipe; recipes and instances are applied to tensors;
  * none is the identity. */
+struct Call {                       /* tensors bound to the inputs of a body */
+    const Declarator *const *decl;
+    const bool *is_static;
+    Val *in;                        /* by declarator; poison where not given */
+    bool *given;
+    int n;
+    Val initial_state, mask;        /* poison where not given */
+};
+typedef struct { Span user, call; const char *path; bool frozen; } Called;
+
+/* as_layer: a cell runs over time even inside a cell (RNN(Cell)(x)). */
+Val apply_instance(Expander *x, Instance *self, const CallArg *args, int nargs, Span at,
+                   bool as_layer);
+/* Does the body have an input of that name (or is it mask, initial_state)? */
+bool takes_input(Expander *x, const Definition *d, const char *name);
+bool definition_takes(const Definition *d, const char *name); /* a formal of that name */
+Val builtin_call(Expander *x, const Builtin *b, const CallArg *args, int nargs, Span at);
+/* Cells: over a sequence, and one step inside another cell. */
+Val run_cell(Expander *x, Instance *self, Call *c, Span at);
+Val step_cell(Expander *x, Instance *self, Call *c, Span at);
+bool param_of_instance(Expander *x, const Instance *in, const char *name, Span at, Val *out);
+Val shape_list(Expander *x, const Node *n, Span at); /* written sizes */
 Val call_value(Expander *x, const Val *callee, const CallArg *args, int nargs, Span at);
 /* Applies a layer, function, loss, activation, regulariser, ... (also a string
  * or bare name of one of `kinds`, or none: the identity) to its inputs. */
@@ -359,10 +452,27 @@ void frame_leave(Expander *x, Frame *f);
 /* Runs statements; false when one was reported (the rest was run as well). */
 bool frame_run(Expander *x, Frame *f, const Stmt *const *body, int n);
 /* The declarator's dims as a shape without batch; false after reporting. */
+/* Checks a value against input x[time, n], binding names that are not known. */
+bool match_input(Expander *x, Scope *s, const Declarator *d, const Val *v, Span at);
+bool name_is_bound(Expander *x, const Scope *s, const char *name);
 bool declared_shape(Expander *x, Scope *s, const Declarator *d, Shape *out);
+
+/* Statements whose meaning is elsewhere: declare.c, rnn.c. */
+bool run_declarator(Expander *x, Frame *f, const Stmt *s, const Declarator *d);
+bool run_buffer_update(Expander *x, Frame *f, const Stmt *s);
+bool run_once(Expander *x, Frame *f, const Stmt *s);
+bool declare_state(Expander *x, Frame *f, const Declarator *d);
+bool define_in_time(Expander *x, Frame *f, const Expr *target, Val v, Span at); /* h[t] = v */
+void poison_targets(Expander *x, Frame *f, const Stmt *s); /* h[t] = something reported */
+bool assign_value(Expander *x, Frame *f, const Stmt *s, Val v); /* s's targets = v */
+void hash_stmt(uint64_t *h, const Stmt *s);
+void note_used(Expander *x, const Definition *d); /* goes into the unit's definitions_hash */
 
 /* The parameter `self->path/name`, made when new, as a node of x->g. */
 Val param_use(Expander *x, Frame *f, const Declarator *d, Role role);
+
+/* The text of a file, NUL-terminated; null with *why. */
+char *read_text(Arena *a, const char *path, size_t *size, const char **why);
 
 /* -- settings: --set path=value -- */
 /* The expression of --set path=..., parsed once, or `other`. */
@@ -380,6 +490,10 @@ struct UnitState {
     LIST(Param *) buffers, states;
     LIST(const char *) settings_used;
     LIST(const char *) setting_paths;   /* known ones, for suggestions */
+    int32_t source;                 /* the file's Span.file */
+    uint64_t hash;                  /* of the definitions used so far */
+    LIST(const Definition *) used;
+    bool published;                 /* layers, inputs and outputs stand in the Unit */
     struct TrainState *training;    /* train's own, made by train_open */
 };
 
