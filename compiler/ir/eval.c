@@ -1,6 +1,11 @@
 /* The interpreter's walk: a frame holds a value for every node of a graph, and
  * is run node by node, in order. A scan owns a frame for its body, whose memory
- * serves every step: only what the scan stacks grows with its length. */
+ * serves every step: only what the scan stacks grows with its length.
+ *
+ * Rows do not mix in a body, so all of them go through the loop together. The
+ * one exception is a carry of shards that have several blocks (above 2048 rows):
+ * its sums go through the loop block by block (ir/contract.h), and so does then
+ * everything else in that body. */
 #include "ir/eval_in.h"
 
 #include <inttypes.h>
@@ -8,11 +13,17 @@
 
 typedef struct Frame Frame;
 
-/* What a scan node owns. Carries live in two buffers that take turns. */
+/* A scan's body for some number of rows. Carries live in two buffers that take turns. */
 typedef struct {
-    Frame *body;
-    Value *result;   /* final carries, then stacks */
+    Frame *frame;
     void **next;     /* carry i after the step */
+} Body;
+
+/* What a scan node owns. */
+typedef struct {
+    bool blocks;     /* goes through the loop by blocks: `body` has BLOCK_ROWS rows */
+    Body body, rest; /* `rest`: what is left of the last block */
+    Value *result;   /* final carries, then stacks */
 } Loop;
 
 struct Frame {
@@ -99,19 +110,66 @@ static Value value_of(const Eval *e, Dtype dt, const Shape *s)
 
 static Frame *frame_new(Eval *e, const Graph *g, int nvarying);
 
+/* Does a body need all rows at once? */
+static bool joins_rows(const Graph *g)
+{
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = g->nodes.at[i];
+        if (n->op == OP_sum_shards || n->op == OP_scatter_add || (n->body && joins_rows(n->body)))
+            return true;
+    }
+    return false;
+}
+
+/* Does a sum of the body go on over several blocks of a shard? */
+static bool needs_blocks(const Eval *e, const Node *scan)
+{
+    int ncarry = (int)attr_int(scan, ATTR_ncarry, 0);
+    bool shards = false;
+    for (int i = 0; i < ncarry; i++)
+        shards |= shape_has_shards(&scan->in[i]->shape);
+    return shards && shard_rows(e->lengths[SYM_N]) > BLOCK_ROWS && !joins_rows(scan->body);
+}
+
+static Body body_new(Eval *e, const Node *scan)
+{
+    const Graph *g = scan->body;
+    int ncarry = (int)attr_int(scan, ATTR_ncarry, 0), nseq = (int)attr_int(scan, ATTR_nseq, 0);
+    Body b = {frame_new(e, g, ncarry + nseq), NEW_ARRAY(e->arena, void *, ncarry)};
+    for (int i = 0; i < ncarry + nseq; i++) {
+        Value *v = &b.frame->value[g->inputs.at[i]->id];
+        v->data = arena_alloc(e->arena, value_bytes(v));
+        if (i < ncarry)
+            b.next[i] = arena_alloc(e->arena, value_bytes(v));
+    }
+    return b;
+}
+
+/* From here to block_end, N is a block's rows and S is 1. */
+static void block_begin(Eval *e, int64_t row, int64_t rows)
+{
+    e->row = row;
+    e->lengths[SYM_N] = rows;
+    e->lengths[SYM_S] = 1;
+}
+
+static void block_end(Eval *e)
+{
+    e->row = 0;
+    memcpy(e->lengths, e->whole, sizeof e->lengths);
+}
+
 static void loop_new(Eval *e, Loop *l, const Node *scan)
 {
     const Graph *body = scan->body;
-    int ncarry = (int)attr_int(scan, ATTR_ncarry, 0), nseq = (int)attr_int(scan, ATTR_nseq, 0);
+    int ncarry = (int)attr_int(scan, ATTR_ncarry, 0);
     int64_t length = dim_value(attr_get(scan, ATTR_length)->u.dim, e->lengths);
-    l->body = frame_new(e, body, ncarry + nseq);
+    int64_t rows = e->lengths[SYM_N], rest = rows % BLOCK_ROWS;
+    l->blocks = needs_blocks(e, scan);
     l->result = NEW_ARRAY(e->arena, Value, body->outputs.n);
-    l->next = NEW_ARRAY(e->arena, void *, ncarry);
     for (int i = 0; i < body->outputs.n; i++) {
         const Node *o = body->outputs.at[i].node;
         Value v = value_of(e, o->dtype, &o->shape);
-        if (i < ncarry)
-            l->next[i] = arena_alloc(e->arena, value_bytes(&v));
         if (i >= ncarry) { /* [N, ...] becomes [N, T, ...] */
             int axis = shape_has_batch(&o->shape);
             for (int k = v.rank++; k > axis; k--)
@@ -120,10 +178,15 @@ static void loop_new(Eval *e, Loop *l, const Node *scan)
         }
         l->result[i] = value_new(e->arena, v.dtype, v.rank, v.dim);
     }
-    for (int i = 0; i < ncarry + nseq; i++) {
-        Value *v = &l->body->value[body->inputs.at[i]->id];
-        v->data = arena_alloc(e->arena, value_bytes(v));
+    if (l->blocks)
+        block_begin(e, 0, BLOCK_ROWS);
+    l->body = body_new(e, scan);
+    if (l->blocks && rest) {
+        block_begin(e, rows - rest, rest);
+        l->rest = body_new(e, scan);
     }
+    if (l->blocks)
+        block_end(e);
 }
 
 /* `nvarying` inputs change from run to run. */
@@ -192,56 +255,99 @@ static void copy_step(const Node *n, const Value *step, char *step_data, char *s
     }
 }
 
-/* After a step: stacks take their values, carries move on together. */
-static void end_step(Eval *e, Loop *l, int ncarry, int64_t t, int64_t length)
+/* Where the rows that are being evaluated, or their shard, begin in a value of
+ * all rows; the whole value when it has neither axis. */
+static char *rows_of(const Eval *e, const Loop *l, const Shape *s, const Value *whole)
 {
-    const Graph *body = l->body->g;
-    for (int i = 0; i < body->outputs.n; i++) {
-        const Node *o = body->outputs.at[i].node;
-        const Value *v = &l->body->value[o->id];
+    char *data = whole->data;
+    if (!l->blocks || (!shape_has_batch(s) && !shape_has_shards(s)))
+        return data;
+    int64_t at = shape_has_batch(s) ? e->row : e->row / shard_rows(e->whole[SYM_N]);
+    return data + value_bytes(whole) / (size_t)whole->dim[0] * (size_t)at;
+}
+
+/* After a step: stacks take their values, carries move on together. */
+static void end_step(Eval *e, Loop *l, Body *b, int ncarry, int64_t t, int64_t length)
+{
+    const Graph *g = b->frame->g;
+    for (int i = 0; i < g->outputs.n; i++) {
+        const Node *o = g->outputs.at[i].node;
+        const Value *v = &b->frame->value[o->id];
         if (i < ncarry)
-            memcpy(l->next[i], v->data, value_bytes(v));
+            memcpy(b->next[i], v->data, value_bytes(v));
         else
-            copy_step(o, v, v->data, l->result[i].data, t, length, true);
+            copy_step(o, v, v->data, rows_of(e, l, &o->shape, &l->result[i]), t, length, true);
     }
     for (int i = 0; i < ncarry; i++) {
-        void *old = l->body->value[body->inputs.at[i]->id].data;
-        bind_input(e, l->body, i, l->next[i]);
-        l->next[i] = old;
+        void *old = b->frame->value[g->inputs.at[i]->id].data;
+        bind_input(e, b->frame, i, b->next[i]);
+        b->next[i] = old;
+    }
+}
+
+/* Binds what the loop begins with. The results of carries begin as the initial
+ * values, so that a block goes on where the one before it in its shard ended. */
+static void begin_scan(Eval *e, Frame *f, const Node *n, Loop *l, Body *b)
+{
+    const Graph *g = n->body;
+    int ncarry = (int)attr_int(n, ATTR_ncarry, 0), nseq = (int)attr_int(n, ATTR_nseq, 0);
+    for (int i = 0; i < n->nin; i++) {
+        const Shape *s = &n->in[i]->shape;
+        const Value *v = &f->value[n->in[i]->id];
+        Value *inner = &b->frame->value[g->inputs.at[i]->id];
+        if (i < ncarry) {
+            const Value *from = l->blocks && shape_has_shards(s) ? &l->result[i] : v;
+            memcpy(inner->data, rows_of(e, l, s, from), value_bytes(inner));
+            bind_input(e, b->frame, i, inner->data);
+        } else if (i >= ncarry + nseq) {
+            bind_input(e, b->frame, i, rows_of(e, l, s, v));
+        }
+    }
+}
+
+/* The loop over time for the rows of one body. */
+static void run_body(Eval *e, Frame *f, const Node *n, Loop *l, Body *b)
+{
+    const Graph *g = n->body;
+    int ncarry = (int)attr_int(n, ATTR_ncarry, 0), nseq = (int)attr_int(n, ATTR_nseq, 0);
+    int64_t length = dim_value(attr_get(n, ATTR_length)->u.dim, e->lengths);
+    bool reverse = attr_int(n, ATTR_reverse, 0);
+    begin_scan(e, f, n, l, b);
+    for (int64_t step = 0; step < length; step++) {
+        int64_t t = reverse ? length - 1 - step : step;
+        for (int i = ncarry; i < ncarry + nseq; i++) {
+            const Node *in = g->inputs.at[i];
+            Value *inner = &b->frame->value[in->id];
+            char *stack = rows_of(e, l, &in->shape, &f->value[n->in[i]->id]);
+            copy_step(in, inner, inner->data, stack, t, length, false);
+            bind_input(e, b->frame, i, inner->data);
+        }
+        frame_run(e, b->frame, step == 0);
+        if (e->bad)
+            return;
+        end_step(e, l, b, ncarry, t, length);
+    }
+    for (int i = 0; i < ncarry; i++) {
+        const Value *v = &b->frame->value[g->inputs.at[i]->id];
+        memcpy(rows_of(e, l, &n->in[i]->shape, &l->result[i]), v->data, value_bytes(v));
     }
 }
 
 static void run_scan(Eval *e, Frame *f, const Node *n)
 {
     Loop *l = &f->loop[n->id];
-    const Graph *body = n->body;
-    int ncarry = (int)attr_int(n, ATTR_ncarry, 0), nseq = (int)attr_int(n, ATTR_nseq, 0);
-    int64_t length = dim_value(attr_get(n, ATTR_length)->u.dim, e->lengths);
-    bool reverse = attr_int(n, ATTR_reverse, 0);
-    for (int i = 0; i < n->nin; i++) {
-        const Value *v = &f->value[n->in[i]->id];
-        Value *inner = &l->body->value[body->inputs.at[i]->id];
-        if (i < ncarry)
-            memcpy(inner->data, v->data, value_bytes(v));
-        if (i < ncarry || i >= ncarry + nseq)
-            bind_input(e, l->body, i, i < ncarry ? inner->data : v->data);
+    int64_t rows = e->lengths[SYM_N];
+    if (!l->blocks) {
+        run_body(e, f, n, l, &l->body);
+        return;
     }
-    for (int64_t step = 0; step < length; step++) {
-        int64_t t = reverse ? length - 1 - step : step;
-        for (int i = ncarry; i < ncarry + nseq; i++) {
-            const Node *b = body->inputs.at[i];
-            Value *inner = &l->body->value[b->id];
-            copy_step(b, inner, inner->data, f->value[n->in[i]->id].data, t, length, false);
-            bind_input(e, l->body, i, inner->data);
-        }
-        frame_run(e, l->body, step == 0);
-        if (e->bad)
-            return;
-        end_step(e, l, ncarry, t, length);
-    }
-    for (int i = 0; i < ncarry; i++) {
-        const Value *v = &l->body->value[body->inputs.at[i]->id];
-        memcpy(l->result[i].data, v->data, value_bytes(v));
+    for (int i = 0; i < attr_int(n, ATTR_ncarry, 0); i++)
+        memcpy(l->result[i].data, f->value[n->in[i]->id].data, value_bytes(&l->result[i]));
+    for (int64_t row = 0; row < rows && !e->bad; row += BLOCK_ROWS) {
+        bool whole = rows - row >= BLOCK_ROWS;
+        block_begin(e, row, whole ? BLOCK_ROWS : rows - row);
+        run_body(e, f, n, l, whole ? &l->body : &l->rest);
+        block_end(e);
     }
 }
 
@@ -345,6 +451,7 @@ const Node *graph_eval(Arena *a, const Graph *g, EvalSizes sizes, const Value *i
     for (int i = 0; i < sizes.nlengths && i < SYM_MOST; i++)
         e.lengths[i] = sizes.lengths[i];
     e.lengths[SYM_S] = shard_count(e.lengths[SYM_N]);
+    memcpy(e.whole, e.lengths, sizeof e.whole);
     __typeof__(flush_begin()) mode = flush_begin();
     Frame *f = frame_new(&e, g, g->inputs.n);
     bind_inputs(&e, f, in);

@@ -71,7 +71,8 @@ void eval_reduce_i32(const Reduction *r);
 /* ---- evaluation ---- */
 
 typedef struct {
-    int64_t lengths[SYM_MOST];
+    int64_t lengths[SYM_MOST], whole[SYM_MOST]; /* of the rows at hand; of all rows */
+    int64_t row;   /* the first row at hand */
     bool check;
     const Node *bad;
     Arena *arena;  /* of the frames: lives as long as the evaluation */

@@ -149,27 +149,27 @@ void eval_iota(Eval *e, const Node *n, const Value *const *in, Value *out)
 void eval_dim(Eval *e, const Node *n, const Value *const *in, Value *out)
 {
     (void)in;
-    value_set(out, 0, (double)dim_value(attr_get(n, ATTR_dim)->u.dim, e->lengths));
+    value_set(out, 0, (double)dim_value(attr_get(n, ATTR_dim)->u.dim, e->whole));
 }
 
 void eval_row(Eval *e, const Node *n, const Value *const *in, Value *out)
 {
-    (void)e;
     (void)n;
     (void)in;
     for (int64_t i = 0; i < out->count; i++)
-        value_set(out, i, (double)i);
+        value_set(out, i, (double)(e->row + i));
 }
 
-/* The element's index in the whole batch is its place in the row-major result. */
+/* The element's index in the whole batch is its place in the row-major result of all rows. */
 void eval_random(Eval *e, const Node *n, const Value *const *in, Value *out)
 {
-    (void)e;
+    bool batch = shape_has_batch(&n->shape) && out->count;
+    int64_t first = batch ? e->row * (out->count / out->dim[0]) : 0;
     uint32_t seed = *(const uint32_t *)in[0]->data, step = *(const uint32_t *)in[1]->data;
     uint32_t t = n->nin > 2 ? *(const uint32_t *)in[2]->data : 0, second;
     uint32_t key = (uint32_t)attr_int(n, ATTR_key, 0) + 0x9E3779B9u * t;
     for (int64_t i = 0; i < out->count; i++) {
-        uint32_t word = threefry(seed, step, (uint32_t)i, key, &second);
+        uint32_t word = threefry(seed, step, (uint32_t)(first + i), key, &second);
         value_set(out, i, (word >> 8) * 0x1p-24);
     }
 }

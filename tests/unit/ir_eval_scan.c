@@ -145,26 +145,50 @@ static void test_nested(Bench *b)
 }
 
 /* dW accumulated in a reversed scan has the bits of one product over time after
- * it, for a run-time length and one block a shard. */
-static void test_deferred(Bench *b)
+ * it, also when a shard has several blocks and the last has few rows. What else
+ * the body does (a carry of rows, random numbers, row numbers) is not disturbed. */
+static void test_deferred(Bench *b, int64_t n)
 {
-    bench_begin(b, 100);
+    bench_begin(b, n);
     int sym = graph_length(b->g, "T", 0);
     b->lengths[sym] = T;
     Shape s = shape_of(3, dim_sym(SYM_N), dim_sym(sym), dim_int(D));
     Node *x = bench_input(b, DT_f32, s, -1, 1), *y = bench_input(b, DT_f32, s, -1, 1);
+    Node *seed = bench_given(b, DT_i32, shape_of(0), (double[]){5});
     Shape acc = shape_of(3, dim_sym(SYM_S), dim_int(D), dim_int(D));
     Node *zero = make_broadcast(b->g, make_const_of(b->g, DT_f32, 0), acc);
-    Graph *body = graph_new(b->a, "body");
-    body->outer = b->g;
-    Node *sum = body_input(body, "sum", DT_f32, acc);
-    Node *xt = body_input(body, "x", DT_f32, rows(D)), *yt = body_input(body, "y", DT_f32, rows(D));
-    graph_output(body, ROLE_body, "sum", make_batch_contract(body, "nk,nm->skm", sum, xt, yt));
-    Node *scan = make_scan(b->g, nowhere, body, &zero, 1, (Node *[]){x, y}, 2, NULL, 0, dim_sym(sym),
-                           true);
-    Value inside = bench_run(b, make_result(b->g, scan, 0));
+    Node *zeros = make_broadcast(b->g, make_const_of(b->g, DT_f32, 0), rows(D));
     Value after = bench_run(b, make_batch_contract(b->g, "ntk,ntm->skm", NULL, x, y));
+    Node *last[2][3];
+    for (int with_sum = 0; with_sum < 2; with_sum++) {
+        Graph *body = graph_new(b->a, "body");
+        body->outer = b->g;
+        Node *h = body_input(body, "h", DT_f32, rows(D));
+        Node *sum = with_sum ? body_input(body, "sum", DT_f32, acc) : NULL;
+        Node *xt = body_input(body, "x", DT_f32, rows(D)), *yt = body_input(body, "y", DT_f32, rows(D));
+        Node *k = body_input(body, "seed", DT_i32, shape_of(0));
+        Attr attr[] = {attr_of_int(ATTR_key, 1), attr_of_int(ATTR_dtype, DT_f32),
+                       attr_of_shape(ATTR_shape, rows(D))};
+        Node *noise = node_new(body, OP_random, nowhere, (Node *[]){k, k}, 2, attr, 3);
+        Node *row = make_cast(body, node_new(body, OP_row, nowhere, NULL, 0, NULL, 0), DT_f32);
+        Node *share = node2(body, OP_div, row, make_dim(body, dim_sym(SYM_N)));
+        Node *next = node2(body, OP_add, node2(body, OP_mul, h, xt), node2(body, OP_mul, noise, share));
+        graph_output(body, ROLE_body, "h", next);
+        if (with_sum)
+            graph_output(body, ROLE_body, "sum", make_batch_contract(body, "nk,nm->skm", sum, xt, yt));
+        graph_output(body, ROLE_body, "hs", next);
+        Node *scan = make_scan(b->g, nowhere, body, (Node *[]){zeros, zero}, 1 + with_sum,
+                               (Node *[]){x, y}, 2, &seed, 1, dim_sym(sym), true);
+        last[with_sum][0] = make_result(b->g, scan, 0);
+        last[with_sum][1] = make_result(b->g, scan, 1 + with_sum);
+        last[with_sum][2] = make_result(b->g, scan, 1);
+    }
+    Value inside = bench_run(b, last[1][2]);
     expect_same(b, "deferred product", &inside, &after);
+    for (int i = 0; i < 2; i++) {
+        Value with = bench_run(b, last[1][i]), without = bench_run(b, last[0][i]);
+        expect_same(b, "a value beside a sum over the batch", &with, &without);
+    }
 }
 
 /* ---- the first operation that makes a NaN ---- */
@@ -215,7 +239,9 @@ int main(void)
         test_unrolled(&b, i & 1, i & 2);
     test_swap(&b);
     test_nested(&b);
-    test_deferred(&b);
+    test_deferred(&b, 100);
+    test_deferred(&b, 2049);
+    test_deferred(&b, 4100);
     test_check(&b);
     test_check_scan(&b);
     return bench_end(&b);
