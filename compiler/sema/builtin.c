@@ -202,6 +202,8 @@ static Val run_freeze(Args *a)
         v.u.recipe = frozen;
     } else if (v.kind == VAL_instance) {
         Instance *in = NEW(x->a, Instance);
+        if (!instance_place(x, v.u.instance, a->at))
+            return val_poison();
         *in = *v.u.instance;
         *frozen = *in->recipe;
         in->recipe = frozen;

@@ -334,7 +334,7 @@ Val apply_instance(Expander *x, Instance *self, const CallArg *args, int nargs, 
 {
     const Definition *d = self->recipe->def;
     Call c;
-    if (!call_inputs(x, d, args, nargs, at, &c))
+    if (!instance_place(x, self, at) || !call_inputs(x, d, args, nargs, at, &c))
         return val_poison();
     bool step = d->kind == DEF_cell && !as_layer && in_cell(x);
     Called before = enter_call(x, d, at);

@@ -403,8 +403,8 @@ Val param_use(Expander *x, Frame *f, const Declarator *d, Role role)
 
 bool param_of_instance(Expander *x, const Instance *in, const char *name, Span at, Val *out)
 {
-    const char *path = path_join(x->a, in->path, name);
-    const Param *p = x->state ? param_named(x->state, ROLE_param, path) : NULL;
+    const char *path = in->path ? path_join(x->a, in->path, name) : name;
+    const Param *p = x->state && in->path ? param_named(x->state, ROLE_param, path) : NULL;
     if (!p)
         return false;
     *out = val_tensor(param_node(x, p), at);

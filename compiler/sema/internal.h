@@ -168,7 +168,8 @@ struct Recipe {
 
 struct Instance {
     const Recipe *recipe;
-    const char *path;               /* "bidirectional/forward_lstm" */
+    const char *parent;             /* the path of the body that made it */
+    const char *path;               /* "bidirectional/forward_lstm"; null until it is applied */
     const char *name;               /* its last part */
     bool listed;                    /* in the layer table already */
     Scope *scope;                   /* formals */
@@ -440,8 +441,10 @@ Val eval_expr_as(Expander *x, Scope *s, const Expr *e, unsigned kinds);
 Scope *recipe_scope(Expander *x, const Recipe *r, Span at);
 /* The value of formal `name` ("learning_rate"), or null when it has none. */
 const Val *recipe_arg(const Recipe *r, const char *name);
-/* An instance (numbered unless name= is given) of a recipe at the current path. */
+/* An instance of a recipe at the current path; it gets its name (numbered
+ * unless name= is given) when it is first applied, by instance_place. */
 Instance *instance_new(Expander *x, const Recipe *r, Span at);
+bool instance_place(Expander *x, Instance *in, Span at);
 
 /* -- bodies -- */
 /* Enters a body: pushes a frame (nesting and work are limited: null after

@@ -353,26 +353,36 @@ Instance *instance_new(Expander *x, const Recipe *r, Span at)
 {
     Instance *in = NEW(x->a, Instance);
     in->recipe = r;
-    const char *base = r->name ? r->name : snake_case(x->a, r->def->name);
-    char *path = path_join(x->a, x->path, base);
-    int *count = name_count(x, path);
-    in->name = base;
-    if (r->name && *count) {
-        fail(x, at, "two layers are named '%s': their weights could not be told apart", base);
-    } else {
-        int k = (*count)++;
-        while (k) { /* a name that was given by hand may be in the way */
-            in->name = arena_printf(x->a, "%s_%d", base, k);
-            path = path_join(x->a, x->path, in->name);
-            int *other = name_count(x, path);
-            if (!*other) {
-                ++*other;
-                break;
-            }
-            k = (*name_count(x, path_join(x->a, x->path, base)))++;
-        }
-    }
-    in->path = path;
+    in->parent = x->path;
     in->scope = recipe_scope(x, r, at);
     return in;
+}
+
+bool instance_place(Expander *x, Instance *in, Span at)
+{
+    const Recipe *r = in->recipe;
+    if (in->path)
+        return true;
+    const char *base = r->name ? r->name : snake_case(x->a, r->def->name);
+    const char *path = path_join(x->a, in->parent, base);
+    int k = (*name_count(x, path))++;
+    in->name = base;
+    if (r->name && k) {
+        in->path = path;
+        fail(x, at, "two layers are named '%s': their weights could not be told apart", base);
+        return false;
+    }
+    while (k) { /* a name given by hand may be in the way */
+        in->name = arena_printf(x->a, "%s_%d", base, k);
+        char *numbered = path_join(x->a, in->parent, in->name);
+        int *taken = name_count(x, numbered);
+        if (!*taken) {
+            ++*taken;
+            in->path = numbered;
+            return true;
+        }
+        k = (*name_count(x, path))++;
+    }
+    in->path = path;
+    return true;
 }
