@@ -28,6 +28,8 @@ typedef struct {
     Arena *arena;
     const Kernel *k;
     const Diag *diag;
+    struct DebugInfo *debug; /* null: none */
+    Span span;               /* of the next function */
     LLVMContextRef cx;
     LLVMModuleRef m;
     LLVMBuilderRef b;
@@ -38,12 +40,14 @@ typedef struct {
     bool has_fma;
     int worker, workers;   /* this emitter makes every function of its turn */
     int turn[2];           /* light and heavy functions met so far */
+    bool is_entry;         /* functions are called from outside: they flush denormals */
 
     /* the function being emitted */
     Mode mode;
     int lanes;             /* of a value: width, or 1 */
     int part;
     V part_offset;         /* instead of part: the first row, known at run time */
+    V control;             /* is_entry: where the caller's control word is kept */
     V fn, frame, mask;     /* mask: MODE_flat, lanes that exist */
     LLVMBasicBlockRef entry;
     const Nest *nest;
@@ -88,6 +92,14 @@ V block_keep(Emit *e, const void *a, const void *b, int64_t c, int op, V v);
 typedef struct { LLVMBasicBlockRef head, exit; V i, to, acc_phi[64]; int64_t by; int nacc; } Loop;
 V loop_begin(Emit *e, Loop *l, V from, V to, int64_t by, V *acc, int nacc);
 void loop_end(Emit *e, Loop *l, V *acc);
+
+/* ---- debug information (debug.c) ---- */
+void debug_begin(Emit *e);
+void debug_end(Emit *e);
+void debug_function(Emit *e, const char *name);
+void debug_line(Emit *e, Span span);
+typedef struct { uint64_t address; const char *name; } CodeName;
+void debug_perf_map(CodeName *name, int n);
 
 /* ---- index arithmetic (index.c) ---- */
 Ix ix_const(int64_t c);

@@ -10,6 +10,8 @@ static void set_attribute(Emit *e, const char *key, const char *value)
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
+static void flush_denormals(Emit *e);
+
 bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
 {
     bool mine = e->turn[heavy]++ % e->workers == e->worker;
@@ -17,6 +19,7 @@ bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
     LLVMSetVisibility(e->fn, LLVMHiddenVisibility);
     if (!mine)
         return false;
+    debug_function(e, name);
     e->mode = mode;
     e->lanes = mode == MODE_scalar ? 1 : e->width;
     e->part = 0;
@@ -36,7 +39,13 @@ bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(e->cx, nounwind, 0));
     e->frame = LLVMGetParam(e->fn, 0);
+    if (e->is_entry) { /* a block of its own, so that no arithmetic is moved before it */
+        LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->cx, e->fn, "flush"));
+        flush_denormals(e);
+    }
     e->entry = LLVMAppendBasicBlockInContext(e->cx, e->fn, "entry");
+    if (e->is_entry)
+        LLVMBuildBr(e->b, e->entry);
     LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(e->cx, e->fn, "body");
     LLVMPositionBuilderAtEnd(e->b, e->entry);
     LLVMBuildBr(e->b, body);
@@ -44,8 +53,23 @@ bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
     return true;
 }
 
+/* Denormals as zero, in and out (MXCSR bits 6 and 15): LSTMs run twenty times
+ * slower without. The caller's setting comes back at the end. */
+static void flush_denormals(Emit *e)
+{
+    enum { DAZ_FTZ = 0x8040 };
+    e->control = LLVMBuildAlloca(e->b, e->i32, "");
+    V set = LLVMBuildAlloca(e->b, e->i32, "");
+    call_intrinsic(e, "llvm.x86.sse.stmxcsr", NULL, 0, &e->control, 1);
+    V old = LLVMBuildLoad2(e->b, e->i32, e->control, "");
+    LLVMBuildStore(e->b, LLVMBuildOr(e->b, old, LLVMConstInt(e->i32, DAZ_FTZ, 0), ""), set);
+    call_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, 0, &set, 1);
+}
+
 void function_end(Emit *e)
 {
+    if (e->is_entry)
+        call_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, 0, &e->control, 1);
     LLVMBuildRetVoid(e->b);
 }
 

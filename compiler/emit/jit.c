@@ -6,6 +6,7 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
+#include <llvm-c/LLJITUtils.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -203,12 +204,14 @@ static KernelFn look_up(LLVMOrcLLJITRef jit, const char *name)
     return (KernelFn)(uintptr_t)at;
 }
 
-static LLVMOrcLLJITRef link_objects(LLVMMemoryBufferRef *object, int n)
+static LLVMOrcLLJITRef link_objects(LLVMMemoryBufferRef *object, int n, bool debug)
 {
     LLVMOrcLLJITRef jit;
     LLVMErrorRef error = LLVMOrcCreateLLJIT(&jit, NULL);
     if (error)
         llvm_bug("no JIT", error);
+    if (debug && (error = LLVMOrcLLJITEnableDebugSupport(jit)))
+        LLVMConsumeError(error); /* code without names is still code */
     for (int i = 0; i < n; i++) {
         error = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object[i]);
         if (error)
@@ -229,6 +232,7 @@ typedef struct {
     Arena *keep;
     const char *why;
     LLVMMemoryBufferRef object;
+    LIST(const char *) names; /* with `debug`: its functions */
     pthread_t thread;
 } Work;
 
@@ -249,6 +253,14 @@ static void emit_phases(Work *w, Emit *e)
         for (int j = 0; j < n; j++)
             to->task[j] = (Task){arena_strdup(w->keep, names[j]), NULL, units[j], levels[j]};
     }
+}
+
+static void keep_names(Work *w, Emit *e)
+{
+    size_t length;
+    for (V f = LLVMGetFirstFunction(e->m); f; f = LLVMGetNextFunction(f))
+        if (LLVMCountBasicBlocks(f) > 0)
+            list_push(w->scratch, &w->names, arena_strdup(w->scratch, LLVMGetValueName2(f, &length)));
 }
 
 static void *work(void *arg)
@@ -276,7 +288,12 @@ static void *work(void *arg)
         describe_ports(w->keep, k, w->p);
         describe_stores(w->keep, e, w->p);
     }
+    if (w->o->debug && w->o->diag)
+        debug_begin(e);
     emit_phases(w, e);
+    debug_end(e);
+    if (w->o->debug)
+        keep_names(w, e);
     optimise(e, tm);
     w->object = generate(e, tm, w->o);
     LLVMDisposeTargetData(layout);
@@ -286,6 +303,19 @@ static void *work(void *arg)
     LLVMDisposeModule(e->m);
     LLVMContextDispose(e->cx);
     return NULL;
+}
+
+/* Tells perf where each kernel lies. */
+static void name_code(LLVMOrcLLJITRef jit, const Work *w, int n)
+{
+    Arena *a = w[0].scratch;
+    LIST(CodeName) all = {0};
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < w[i].names.n; j++) {
+            CodeName c = {(uint64_t)(uintptr_t)look_up(jit, w[i].names.at[j]), w[i].names.at[j]};
+            list_push(a, &all, c);
+        }
+    debug_perf_map(all.at, all.n);
 }
 
 Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
@@ -317,15 +347,18 @@ Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
     bool failed = w[0].why != NULL;
     if (failed)
         *why = arena_strdup(g->arena, w[0].why);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         object[i] = w[i].object;
+    if (!failed)
+        owner->jit = link_objects(object, n, o->debug);
+    if (!failed && o->debug)
+        name_code(owner->jit, w, n);
+    for (int i = 0; i < n; i++)
         arena_free(w[i].scratch);
-    }
     if (failed) {
         arena_free(a);
         return NULL;
     }
-    owner->jit = link_objects(object, n);
     for (int i = 0; i < p->nphase; i++)
         for (int j = 0; j < p->phase[i].ntask; j++)
             p->phase[i].task[j].run = look_up(owner->jit, p->phase[i].task[j].name);

@@ -120,10 +120,13 @@ static void emit_tile(Emit *e, const Nest *nest, const Ix *index, int rows, int 
             for (int v = 0; v < nparts; v++) {
                 e->part = e->first_part + v;
                 e->point = r * nparts + v;
-                for (int i = 0; i < nest->nodes.n; i++)
-                    if (!is_product(nest->nodes.at[i]))
-                        e->memo[i * e->points + e->point] =
-                            value_compute(e, nest->nodes.at[i], at[r]);
+                for (int i = 0; i < nest->nodes.n; i++) {
+                    Node *n = nest->nodes.at[i];
+                    if (is_product(n))
+                        continue;
+                    debug_line(e, n->span);
+                    e->memo[i * e->points + e->point] = value_compute(e, n, at[r]);
+                }
                 emit_stores(e, nest, at[r]);
             }
     }
@@ -190,6 +193,7 @@ static void emit_flat(Emit *e, const Nest *nest)
 V nest_emit(Emit *e, const Nest *nest, bool rows)
 {
     int group = largest_group(nest);
+    e->span = nest->span;
     if (!function_begin(e, function_name(e, "k", nest->id, nest->name),
                         rows ? MODE_lanes : nest->flat ? MODE_flat : MODE_scalar, group > 0))
         return e->fn;

@@ -4,6 +4,7 @@
 
 static V step_function(Emit *e, const Step *s, bool rows)
 {
+    e->span = s->node ? s->node->span : (Span){0};
     switch (s->kind) {
     case STEP_nest: return nest_emit(e, s->nest, rows);
     case STEP_batch: return batch_emit(e, s);
@@ -61,7 +62,10 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
     if (p->rows) {
         int nfn = 0, at = 0;
         V *fn = NEW_ARRAY(e->arena, V, count_steps(p->steps.at, p->steps.n) + 1);
+        e->is_entry = false;
         make_functions(e, p->steps.at, p->steps.n, fn, &nfn);
+        e->is_entry = true;
+        e->span = (Span){0};
         if (function_begin(e, function_name(e, "phase", number, "rows"), MODE_scalar, false)) {
             call_steps(e, p->steps.at, p->steps.n, fn, &at);
             function_end(e);
@@ -71,6 +75,7 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
         levels[0] = 0;
         return 1;
     }
+    e->is_entry = true;
     for (int i = 0; i < p->steps.n; i++) {
         const Step *s = p->steps.at[i];
         names[i] = arena_strdup(e->arena, LLVMGetValueName2(step_function(e, s, false), &length));
