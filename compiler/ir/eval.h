@@ -2,6 +2,19 @@
  *
  * Plain loops over row-major tensors, the same polynomials and the same order
  * of every sum as compiled code, so that float32 results agree to the bit.
+ *
+ * What the table of operations leaves open:
+ *   denormals    count as zero, as operands and as results
+ *   max, min     ties take x; reductions run ascending, so the first of equals
+ *                (-0 or +0) stays; NaN if any is; argmax: a NaN is the greatest
+ *   cast         to an integer truncates and saturates, NaN gives 0
+ *   i32          wraps; x mod 0 is 0
+ *   gather, scatter_add   an index out of range takes the nearest row;
+ *                scatter_add adds in the order of the indices, row-major
+ *   sum_shards   begins with the first shard's partial
+ *   orthogonal   its steps are in eval_real.inc
+ *   scan         rows go through the loop together, but block by block where a
+ *                carry of shards has several blocks (see contract.h)
  */
 #ifndef WEFT_EVAL_H
 #define WEFT_EVAL_H

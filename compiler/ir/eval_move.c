@@ -113,7 +113,8 @@ static void move(int rank, const int64_t *extent, void *to, const int64_t *to_st
         fs = from_stride[last];
     }
     do {
-        eval_copy((char *)to + to_at * size, ts, (const char *)from + from_at * size, fs, size, count);
+        eval_copy((char *)to + to_at * size, ts, (const char *)from + from_at * size, fs, size,
+                  count);
         nest_next(&a, rank - 1, at_a, &to_at);
     } while (nest_next(&b, rank - 1, at_b, &from_at));
 }
@@ -259,7 +260,7 @@ void eval_gather(Eval *e, const Node *n, const Value *const *in, Value *out)
     for (int64_t i = 0; i < index->count; i++) {
         int64_t row = ((const int32_t *)index->data)[i];
         row = row < 0 ? 0 : row < rows ? row : rows - 1;
-        memcpy((char *)out->data + (size_t)i * bytes, (const char *)table->data + (size_t)row * bytes,
-               bytes);
+        memcpy((char *)out->data + (size_t)i * bytes,
+               (const char *)table->data + (size_t)row * bytes, bytes);
     }
 }

@@ -9,8 +9,9 @@
 #define T_XOR(a, b) ((a) ^ (b))
 #define T_ROTL(a, c) ((uint32_t)((a) << (c) | (a) >> (32 - (c))))
 #define T_CONST(c) ((uint32_t)(c))
-#define TF_FN(name, k0, k1, c0, c1, second) \
-    static inline uint32_t name(uint32_t k0, uint32_t k1, uint32_t c0, uint32_t c1, uint32_t *second)
+#define TF_FN(name, k0, k1, c0, c1, second)                                                        \
+    static inline uint32_t name(uint32_t k0, uint32_t k1, uint32_t c0, uint32_t c1,                \
+                                uint32_t *second)
 #define TF_STORE(second, v) (*(second) = (v))
 #include "ir/threefry.inc"
 #undef VT

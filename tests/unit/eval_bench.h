@@ -112,8 +112,8 @@ static inline void bench_same(Bench *b, const char *what, const Value *got, cons
     bench_expect(b, got->count == count, "%s: %lld elements, not %lld", what,
                  (long long)got->count, (long long)count);
     for (int64_t i = 0; i < got->count && i < count; i++)
-        bench_expect(b, same_number(value_get(got, i), want[i]), "%s[%lld] is %.17g, not %.17g", what,
-                     (long long)i, value_get(got, i), want[i]);
+        bench_expect(b, same_number(value_get(got, i), want[i]), "%s[%lld] is %.17g, not %.17g",
+                     what, (long long)i, value_get(got, i), want[i]);
 }
 
 static inline int bench_end(Bench *b)

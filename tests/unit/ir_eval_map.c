@@ -86,7 +86,8 @@ static void test_values(Bench *b, Op op, Dtype dt)
     bench_expect(b, out.count == ROWS * WIDTH, "%s has %lld elements", info->name,
                  (long long)out.count);
     for (int64_t i = 0; i < out.count; i++) {
-        double v[2] = {value_get(&b->in.at[0], i), info->arity > 1 ? value_get(&b->in.at[1], i) : 0};
+        double v[2] = {value_get(&b->in.at[0], i),
+                       info->arity > 1 ? value_get(&b->in.at[1], i) : 0};
         if (!value_by_libm(info->name, v, &want)) {
             bench_expect(b, false, "no expectation for %s", info->name);
             return;
@@ -144,8 +145,8 @@ static void test_broadcast(Bench *b, Dtype dt)
                     int64_t here = (n * T + t) * U + u;
                     double want = value_get(&b->in.at[1], at) - value_get(&b->in.at[0], here);
                     want = dt == DT_f32 ? (float)want : want;
-                    bench_expect(b, value_get(&out, here) == want, "broadcast %zu at %d %d %d", k, n,
-                                 t, u);
+                    bench_expect(b, value_get(&out, here) == want, "broadcast %zu at %d %d %d", k,
+                                 n, t, u);
                 }
     }
 }
@@ -287,11 +288,13 @@ static void test_casts(Bench *b)
     bench_begin(b, 1);
     const double i[] = {16777217, -5, 0, 255};
     const double f[] = {16777216, -5, 0, 255};
-    Value v = bench_run(b, make_cast(b->g, bench_given(b, DT_i32, shape_of(1, dim_int(4)), i), DT_f32));
+    Value v =
+        bench_run(b, make_cast(b->g, bench_given(b, DT_i32, shape_of(1, dim_int(4)), i), DT_f32));
     bench_same(b, "i32 to f32", &v, f, 4);
     bench_begin(b, 1);
-    v = bench_run(b, make_cast(b->g, bench_given(b, DT_f64, shape_of(1, dim_int(1)), (double[]){0.1}),
-                               DT_f32));
+    v = bench_run(
+        b,
+        make_cast(b->g, bench_given(b, DT_f64, shape_of(1, dim_int(1)), (double[]){0.1}), DT_f32));
     bench_same(b, "f64 to f32", &v, (double[]){0.1f}, 1);
 }
 
@@ -320,7 +323,8 @@ static void test_fma(Bench *b)
             eval_f64.map[op](dr[0], dx[0], dx[1], dx[2]);
             eval_f64_fma.map[op](dr[1], dx[0], dx[1], dx[2]);
             for (int i = 0; i < LANES; i++) {
-                bool nan2 = isnan(r[0][i]) && isnan(r[1][i]), dnan = isnan(dr[0][i]) && isnan(dr[1][i]);
+                bool nan2 = isnan(r[0][i]) && isnan(r[1][i]),
+                     dnan = isnan(dr[0][i]) && isnan(dr[1][i]);
                 bench_expect(b, nan2 || !memcmp(&r[0][i], &r[1][i], sizeof(float)),
                              "%s of %.9g is %.9g and %.9g", op_info[op].name, x[0][i], r[0][i],
                              r[1][i]);

@@ -69,10 +69,12 @@ static void test_views(Bench *b, Dtype dt)
     Node *x = counted(b, dt);
     Value v = bench_run(b, make_transpose(b->g, x, (int[]){0, 2, 1}));
     for (int i = 0; i < 24; i++)
-        bench_expect(b, value_get(&v, i) == element(dt, i / 12, i % 3, i / 3 % 4), "transpose at %d", i);
+        bench_expect(b, value_get(&v, i) == element(dt, i / 12, i % 3, i / 3 % 4),
+                     "transpose at %d", i);
     v = bench_run(b, make_slice(b->g, x, 1, dim_int(2), dim_int(2), -1));
     for (int i = 0; i < 16; i++)
-        bench_expect(b, value_get(&v, i) == element(dt, i / 8, 2 - i / 4 % 2, i % 4), "slice at %d", i);
+        bench_expect(b, value_get(&v, i) == element(dt, i / 8, 2 - i / 4 % 2, i % 4), "slice at %d",
+                     i);
     v = bench_run(b, make_slice(b->g, x, 2, dim_int(1), dim_int(2), 2));
     for (int i = 0; i < 12; i++)
         bench_expect(b, value_get(&v, i) == element(dt, i / 6, i / 2 % 3, 1 + 2 * (i % 2)),
@@ -85,7 +87,8 @@ static void test_views(Bench *b, Dtype dt)
     }
     v = bench_run(b, make_reshape(b->g, x, shape_of(2, dim_sym(SYM_N), dim_int(12))));
     for (int i = 0; i < 24; i++)
-        bench_expect(b, v.rank == 2 && value_get(&v, i) == element(dt, 0, 0, i), "reshape at %d", i);
+        bench_expect(b, v.rank == 2 && value_get(&v, i) == element(dt, 0, 0, i), "reshape at %d",
+                     i);
     Node *part = make_slice(b->g, x, 1, dim_int(0), dim_int(2), 1);
     v = bench_run(b, make_concat(b->g, (Node *[]){part, x}, 2, 1));
     for (int i = 0; i < 40; i++) {
@@ -95,7 +98,8 @@ static void test_views(Bench *b, Dtype dt)
     }
     Node *row = make_reshape(b->g, make_slice(b->g, x, 1, dim_int(1), dim_int(1), 1),
                              shape_of(2, dim_sym(SYM_N), dim_int(4)));
-    v = bench_run(b, make_broadcast(b->g, row, shape_of(3, dim_sym(SYM_N), dim_int(5), dim_int(4))));
+    v = bench_run(b,
+                  make_broadcast(b->g, row, shape_of(3, dim_sym(SYM_N), dim_int(5), dim_int(4))));
     for (int i = 0; i < 40; i++)
         bench_expect(b, value_get(&v, i) == element(dt, i / 20, 1, i % 4), "broadcast at %d", i);
 }
@@ -112,7 +116,8 @@ static void test_gather(Bench *b, Dtype dt)
     Value v = bench_run(b, node2(b->g, OP_gather, t, k));
     for (int i = 0; i < 18; i++) {
         int row = (int)(index[i / 3] < 0 ? 0 : index[i / 3] > 3 ? 3 : index[i / 3]);
-        bench_expect(b, v.rank == 3 && value_get(&v, i) == table[row * 3 + i % 3], "gather at %d", i);
+        bench_expect(b, v.rank == 3 && value_get(&v, i) == table[row * 3 + i % 3], "gather at %d",
+                     i);
     }
 }
 

@@ -80,7 +80,8 @@ static void test_unrolled(Bench *b, bool reverse, bool run_time)
             for (int u = 0; u < U; u++) {
                 bench_expect(b, value_get(&all, (n * T + t) * U + u) == value_get(&v, n * U + u),
                              "step %d, row %d", t, n);
-                bench_expect(b, value_get(&before, (n * T + t) * U + u) == value_get(&was, n * U + u),
+                bench_expect(b,
+                             value_get(&before, (n * T + t) * U + u) == value_get(&was, n * U + u),
                              "before step %d, row %d", t, n);
             }
     }
@@ -96,7 +97,8 @@ static void test_swap(Bench *b)
     Node *init[] = {make_const_of(b->g, DT_f64, 2), make_const_of(b->g, DT_f64, 3)};
     Node *seq = bench_given(b, DT_f64, shape_of(1, dim_int(3)), steps);
     Graph *body = graph_new(b->a, "body");
-    Node *p = body_input(body, "p", DT_f64, shape_of(0)), *q = body_input(body, "q", DT_f64, shape_of(0));
+    Node *p = body_input(body, "p", DT_f64, shape_of(0)),
+         *q = body_input(body, "q", DT_f64, shape_of(0));
     Node *s = body_input(body, "s", DT_f64, shape_of(0));
     graph_output(body, ROLE_body, "p", q);
     graph_output(body, ROLE_body, "q", p);
@@ -115,7 +117,8 @@ static void test_nested(Bench *b)
 {
     enum { OUTER = 3, INNER = 4 };
     bench_begin(b, 2);
-    Node *x = bench_input(b, DT_f64, shape_of(3, dim_sym(SYM_N), dim_int(OUTER), dim_int(INNER)), -1, 1);
+    Node *x =
+        bench_input(b, DT_f64, shape_of(3, dim_sym(SYM_N), dim_int(OUTER), dim_int(INNER)), -1, 1);
     Node *zero = make_broadcast(b->g, make_const_of(b->g, DT_f64, 0), shape_of(1, dim_sym(SYM_N)));
     Graph *outer = graph_new(b->a, "outer"), *inner = graph_new(b->a, "inner");
     Node *h = body_input(outer, "h", DT_f64, shape_of(1, dim_sym(SYM_N)));
@@ -131,7 +134,8 @@ static void test_nested(Bench *b)
     Node *out = make_scan(b->g, nowhere, outer, &zero, 1, &x, 1, NULL, 0, dim_int(OUTER), false);
     Value last = bench_run(b, make_result(b->g, out, 0));
     Value all = bench_run(b, make_result(b->g, out, 1));
-    bench_expect(b, all.rank == 3 && all.dim[1] == OUTER && all.dim[2] == INNER, "nested stack's shape");
+    bench_expect(b, all.rank == 3 && all.dim[1] == OUTER && all.dim[2] == INNER,
+                 "nested stack's shape");
     for (int n = 0; n < 2; n++) {
         double v = 0;
         for (int t = 0; t < OUTER; t++)
@@ -165,17 +169,20 @@ static void test_deferred(Bench *b, int64_t n)
         body->outer = b->g;
         Node *h = body_input(body, "h", DT_f32, rows(D));
         Node *sum = with_sum ? body_input(body, "sum", DT_f32, acc) : NULL;
-        Node *xt = body_input(body, "x", DT_f32, rows(D)), *yt = body_input(body, "y", DT_f32, rows(D));
+        Node *xt = body_input(body, "x", DT_f32, rows(D)),
+             *yt = body_input(body, "y", DT_f32, rows(D));
         Node *k = body_input(body, "seed", DT_i32, shape_of(0));
         Attr attr[] = {attr_of_int(ATTR_key, 1), attr_of_int(ATTR_dtype, DT_f32),
                        attr_of_shape(ATTR_shape, rows(D))};
         Node *noise = node_new(body, OP_random, nowhere, (Node *[]){k, k}, 2, attr, 3);
         Node *row = make_cast(body, node_new(body, OP_row, nowhere, NULL, 0, NULL, 0), DT_f32);
         Node *share = node2(body, OP_div, row, make_dim(body, dim_sym(SYM_N)));
-        Node *next = node2(body, OP_add, node2(body, OP_mul, h, xt), node2(body, OP_mul, noise, share));
+        Node *next =
+            node2(body, OP_add, node2(body, OP_mul, h, xt), node2(body, OP_mul, noise, share));
         graph_output(body, ROLE_body, "h", next);
         if (with_sum)
-            graph_output(body, ROLE_body, "sum", make_batch_contract(body, "nk,nm->skm", sum, xt, yt));
+            graph_output(body, ROLE_body, "sum",
+                         make_batch_contract(body, "nk,nm->skm", sum, xt, yt));
         graph_output(body, ROLE_body, "hs", next);
         Node *scan = make_scan(b->g, nowhere, body, (Node *[]){zeros, zero}, 1 + with_sum,
                                (Node *[]){x, y}, 2, &seed, 1, dim_sym(sym), true);
@@ -208,7 +215,8 @@ static void test_check(Bench *b)
     Node *in = bench_given(b, DT_f32, shape_of(1, dim_sym(SYM_N)), x);
     Node *root = node1(b->g, OP_sqrt, in), *twice = node2(b->g, OP_add, root, root);
     bench_expect(b, find_bad(b, twice) == root, "the square root was not found");
-    bench_expect(b, !find_bad(b, node1(b->g, OP_abs, in)), "a mistake was found where there is none");
+    bench_expect(b, !find_bad(b, node1(b->g, OP_abs, in)),
+                 "a mistake was found where there is none");
     node1(b->g, OP_log, in); /* of no consequence */
     bench_expect(b, !find_bad(b, node2(b->g, OP_mul, in, in)), "a dead operation was blamed");
     bench_begin(b, 3);

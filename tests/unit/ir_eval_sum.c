@@ -39,7 +39,8 @@ static void test_reduce(Bench *b, Dtype dt, int width)
     for (int k = 0; k < 3; k++) {
         int count = 0, results = k == 0 ? N * width : k == 1 ? N * T : N;
         bench_begin(b, N);
-        Node *x = bench_input(b, dt, shape_of(3, dim_sym(SYM_N), dim_int(T), dim_int(width)), -9, 9);
+        Node *x =
+            bench_input(b, dt, shape_of(3, dim_sym(SYM_N), dim_int(T), dim_int(width)), -9, 9);
         Value in = b->in.at[0];
         Value sum = bench_run(b, make_reduce(b->g, OP_reduce_sum, x, sets[k].axis, sets[k].n));
         Value max = bench_run(b, make_reduce(b->g, OP_reduce_max, x, sets[k].axis, sets[k].n));
@@ -108,8 +109,8 @@ static void test_two_terms(Bench *b, Dtype dt, int n, int k, int j, int m)
                     acc = fused(dt, value_get(&v[0], r * k + i), value_get(&v[1], i * m + c), acc);
                 for (int i = 0; i < j; i++)
                     acc = fused(dt, value_get(&v[2], r * j + i), value_get(&v[3], i * m + c), acc);
-                bench_expect(b, value_get(&out, r * m + c) == acc, "product %d %d %d at %d %d", n, k,
-                             m, r, c);
+                bench_expect(b, value_get(&out, r * m + c) == acc, "product %d %d %d at %d %d", n,
+                             k, m, r, c);
             }
     }
 }
@@ -139,7 +140,8 @@ static void test_specs(Bench *b, Dtype dt)
             for (int j = 0; j < J; j++) {
                 double x = 0, y = 0;
                 for (int k = 0; k < K; k++) {
-                    double a = value_get(&v[0], (n * I + i) * K + k), c = value_get(&v[2], j * K + k);
+                    double a = value_get(&v[0], (n * I + i) * K + k),
+                           c = value_get(&v[2], j * K + k);
                     x = fused(dt, a, value_get(&v[1], (n * J + j) * K + k), x);
                     y = fused(dt, a, c, y);
                     bench_expect(b, value_get(&each, ((n * K + k) * I + i) * J + j) ==
@@ -181,9 +183,9 @@ static void test_batch(Bench *b, Dtype dt, int64_t n, bool run_time, bool with_a
     Node *y = bench_input(b, dt, shape_of(3, dim_sym(SYM_N), time, dim_int(M)), -1, 1);
     int64_t shards = shard_count(n);
     b->lengths[SYM_S] = shards; /* for the size of the operand below */
-    Node *acc = with_acc ? bench_input(b, dt, shape_of(3, dim_sym(SYM_S), dim_int(K), dim_int(M)), -1,
-                                       1)
-                         : NULL;
+    Node *acc = with_acc
+                    ? bench_input(b, dt, shape_of(3, dim_sym(SYM_S), dim_int(K), dim_int(M)), -1, 1)
+                    : NULL;
     Node *parts = make_batch_contract(b->g, "ntk,ntm->skm", acc, x, y);
     Value p = bench_run(b, parts);
     Value sum = bench_run(b, node1(b->g, OP_sum_shards, parts));
@@ -194,7 +196,8 @@ static void test_batch(Bench *b, Dtype dt, int64_t n, bool run_time, bool with_a
             double total = 0;
             for (int64_t s = 0; s < shards; s++) {
                 double from = with_acc ? value_get(&b->in.at[2], (s * K + k) * M + m) : 0;
-                double want = shard_value(dt, &b->in.at[0], &b->in.at[1], n, s, k, m, run_time, from);
+                double want =
+                    shard_value(dt, &b->in.at[0], &b->in.at[1], n, s, k, m, run_time, from);
                 bench_expect(b, value_get(&p, (s * K + k) * M + m) == want,
                              "shard %lld of %lld rows at %d %d", (long long)s, (long long)n, k, m);
                 total = s ? plus(dt, total, want) : want;
@@ -232,8 +235,8 @@ static void test_scatter(Bench *b, Dtype dt)
     Node *index = bench_input(b, DT_i32, shape_of(1, dim_sym(SYM_N)), -2, 8);
     Node *values = bench_input(b, dt, shape_of(2, dim_sym(SYM_N), dim_int(W)), -1, 1);
     Attr attr = attr_of_shape(ATTR_shape, shape_of(2, dim_int(V), dim_int(W)));
-    Value v = bench_run(b, node_new(b->g, OP_scatter_add, nowhere, (Node *[]){index, values}, 2, &attr,
-                                    1));
+    Value v = bench_run(
+        b, node_new(b->g, OP_scatter_add, nowhere, (Node *[]){index, values}, 2, &attr, 1));
     double want[V * W] = {0};
     for (int i = 0; i < N; i++) {
         int row = (int)value_get(&b->in.at[0], i);
@@ -262,8 +265,8 @@ static void test_orthogonal(Bench *b, Dtype dt, int m, int n)
                 dot += AT(&q, i, c) * AT(&q, i, d);
                 r += AT(&q, i, c) * AT(&b->in.at[0], i, d);
             }
-            bench_expect(b, fabs(dot - (c == d)) < tolerance, "columns %d and %d of [%d, %d]: %g", c, d,
-                         m, n, dot);
+            bench_expect(b, fabs(dot - (c == d)) < tolerance, "columns %d and %d of [%d, %d]: %g",
+                         c, d, m, n, dot);
             bench_expect(b, d < c ? fabs(r) < tolerance * rows : d > c || r > 0,
                          "the factor of [%d, %d] at %d %d: %g", m, n, c, d, r);
         }
