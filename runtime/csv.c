@@ -81,8 +81,10 @@ char *csv_text(Arena *a, const Cell *c)
 bool csv_missing(const Cell *c)
 {
     static const char *const words[] = {"", "?", "NA", "N/A", "NaN", "nan", "null", "NULL"};
+    if (c->quoted || (c->n && (c->n > 4 || c->at[0] <= '9')))
+        return false; /* most cells */
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!c->quoted && strlen(words[i]) == c->n && !memcmp(words[i], c->at, c->n))
+        if (strlen(words[i]) == c->n && !memcmp(words[i], c->at, c->n))
             return true;
     return false;
 }
