@@ -65,7 +65,7 @@ static bool train_step(Training *t)
     TrainState *s = &t->state;
     int64_t left = t->samples - s->position, n = left < t->batch ? left : t->batch;
     const int64_t *order = t->order + s->position;
-    scalars_set(&t->scalars, "step", (double)s->step);
+    scalars_set(&t->scalars, "step", (double)s->step + 1); /* counts from 1 */
     scalars_set(&t->scalars, "epoch", (double)s->epoch);
     tally_expect(t->tally);
     if (!engine_run(t->engine, n, order) || !isfinite(tally_last_loss(t->tally)))

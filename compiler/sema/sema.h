@@ -154,10 +154,10 @@ typedef enum {
 } Purpose;
 
 /* A fresh graph. Inputs: ROLE_data (fields or model inputs), ROLE_param,
- * ROLE_buffer, ROLE_state, ROLE_scalar (step, epoch, seed). Outputs: ROLE_loss
- * "loss" (rank 0, of the session's real type), ROLE_metric, ROLE_result (the
- * model's outputs; in predict, serve and evaluate), ROLE_buffer updates,
- * ROLE_state. Parameters appear in the order of unit->param. */
+ * ROLE_buffer, ROLE_state, ROLE_scalar (step, counting from 1; epoch, from 0;
+ * seed; learning_rate_scale, 1 at first). Outputs: ROLE_loss "loss" (rank 0, of
+ * the session's real type), ROLE_metric, ROLE_result (the model's outputs; in
+ * predict, serve and evaluate), ROLE_buffer updates, ROLE_state. Parameters appear in the order of unit->param. */
 Graph *unit_forward(Unit *u, Purpose purpose);
 
 /* Appends the optimizer: grad[i] belongs to unit->param[i] (null where not
