@@ -18,21 +18,30 @@ typedef struct {
     LIST(char) text;
     const char *comment;  /* trailing, or the whole line when text is empty; null: none */
     bool blank_before;
+    bool goes_on;         /* with the statement of the line above */
     int block;            /* number of the innermost block, 0: none */
     bool always_align;    /* in a train or data block */
-    int equals;           /* where a statement's own `=` is in text; negative: none to align */
+    int anchor;           /* the line that this one is set against; -1: none */
+    bool anchor_text;     /* against something in its text, not only its indentation */
+    int shift;            /* what alignment adds to the indentation */
+    int pad;              /* what alignment adds in front of `=` */
+    int equals;           /* where a statement's own `=` is in text; -1: none to align */
     int source_column;    /* of that `=` in the source */
     bool padded;          /* several spaces before it there */
 } Line;
 
 typedef struct {
     int kind;
-    int indent; /* of the line that it closes on */
-    bool index; /* [ ] of an index or of dimensions */
+    int indent; /* of the line that it opens on */
+    int column; /* of what follows it on that line; -1: nothing */
+    int line;
+    bool tight; /* [ ] of an index or of dimensions: operators without spaces */
     bool split; /* a block over several lines */
     bool align; /* a train or data block */
     int block;
 } Bracket;
+
+typedef struct { int line, column; } Place; /* line -1: none */
 
 typedef struct {
     Arena *arena;
@@ -47,7 +56,8 @@ typedef struct {
     bool fresh;          /* the current line is empty */
     bool starts;         /* a statement starts with the next token */
     int first_word;      /* kind of the statement's first token */
-    int depth, indent, arrow; /* of the statement: open brackets, column, column of its first -> */
+    int depth, indent;   /* of the statement: open brackets, column */
+    Place arrow, choice; /* its first `->` and its first `if` */
 } Printer;
 
 /* ---- spaces ---- */
@@ -87,7 +97,7 @@ static bool is_tight(const Printer *p, int kind)
         return true;
     if (kind == '=')
         return bracket == '(';
-    return in && in->index && (kind == ':' || is_infix(kind));
+    return in && in->tight && (kind == ':' || is_infix(kind));
 }
 
 static bool space_between(const Printer *p, const Token *a, const Token *b)
@@ -109,15 +119,26 @@ static bool space_between(const Printer *p, const Token *a, const Token *b)
 
 /* ---- lines ---- */
 
+/* Columns that a line's text takes: UTF-8 characters count one. */
+static int text_width(const Line *line)
+{
+    int width = 0;
+    for (int i = 0; i < line->text.n; i++)
+        width += (line->text.at[i] & 0xC0) != 0x80;
+    return width;
+}
+
 static Line *current(Printer *p)
 {
     return &p->lines.at[p->lines.n - 1];
 }
 
-static void start_line(Printer *p, int indent, bool blank)
+static void start_line(Printer *p, Line line)
 {
     const Bracket *in = innermost(p);
-    Line line = {.indent = indent, .blank_before = blank && p->lines.n, .equals = -1};
+    line.blank_before &= p->lines.n > 0;
+    line.equals = -1;
+    line.goes_on = !p->starts;
     for (int i = p->open.n - 1; i >= 0 && !line.block; i--)
         if (p->open.at[i].kind == TOK_LBRACE)
             line.block = p->open.at[i].block;
@@ -133,19 +154,43 @@ static void put_text(Printer *p, const char *s, size_t n)
         list_push(p->arena, &line->text, s[i]);
 }
 
-static int line_indent(const Printer *p, const Token *t)
+static bool is_closer(int kind)
+{
+    return kind == ')' || kind == ']' || kind == TOK_RDICT || kind == TOK_RBRACE;
+}
+
+static Line line_at(int indent)
+{
+    return (Line){.indent = indent, .anchor = -1};
+}
+
+static Line line_under(Place place)
+{
+    return (Line){.indent = place.column, .anchor = place.line, .anchor_text = true};
+}
+
+/* A line that starts with t. Inside a bracket it stands under what follows the bracket on
+ * its line, or a step in where nothing does; outside, `->` stands under the first one. */
+static Line line_for(const Printer *p, const Token *t)
 {
     const Bracket *in = innermost(p);
-    bool closes = t->kind == ')' || t->kind == ']' || t->kind == TOK_RDICT || t->kind == TOK_RBRACE;
-    if (in && closes)
-        return in->indent;
-    if (in && in->kind != TOK_LBRACE)
-        return in->indent + STEP;
+    if (in && in->kind != TOK_LBRACE) {
+        bool closes = is_closer(t->kind);
+        if (in->column >= 0)
+            return line_under((Place){in->line, in->column - closes});
+        return (Line){.indent = in->indent + (closes ? 0 : STEP), .anchor = in->line};
+    }
+    if (in && t->kind == TOK_RBRACE)
+        return line_at(in->indent);
     if (p->starts)
-        return in ? in->indent + STEP : 0;
+        return line_at(in ? in->indent + STEP : 0);
     if (t->kind == TOK_LBRACE || (t->kind == TOK_ELSE && p->last && p->last->kind == TOK_RBRACE))
-        return p->indent;
-    return t->kind == TOK_ARROW && p->arrow >= 0 ? p->arrow : p->indent + STEP;
+        return line_at(p->indent);
+    if (t->kind == TOK_ARROW && p->arrow.line >= 0)
+        return line_under(p->arrow);
+    if ((t->kind == TOK_THEN || t->kind == TOK_ELSE) && p->choice.line >= 0)
+        return line_under(p->choice);
+    return line_at(p->indent + STEP);
 }
 
 /* A block over several lines: its braces stand at line ends. */
@@ -163,22 +208,13 @@ static bool is_split(const Printer *p, int i)
     }
 }
 
-/* Marks a statement's own `=` for alignment, unless a line with -> hangs below it. */
+/* Marks a statement's own `=` for alignment. */
 static void note_equals(Printer *p, int i)
 {
     const Token *t = &p->raw->at[i];
     Line *line = current(p);
-    if (p->open.n != p->depth || line->equals != -1 || line->indent != p->indent)
+    if (p->open.n != p->depth || line->equals >= 0 || line->indent != p->indent)
         return;
-    line->equals = -2;
-    for (int k = i, line_start = 0; p->raw->at[k].kind != TOK_END; k++) {
-        int kind = p->raw->at[k].kind;
-        if (kind == TOK_NL || kind == TOK_SEMI || kind == TOK_RBRACE)
-            break;
-        if (kind == TOK_ARROW && line_start)
-            return;
-        line_start = kind == TOK_SPACE || (line_start && kind == TOK_COMMENT);
-    }
     const char *s = p->source + t->span.lo, *begin = s;
     while (begin > p->source && begin[-1] != '\n')
         begin--;
@@ -190,7 +226,10 @@ static void note_equals(Printer *p, int i)
 static void push_bracket(Printer *p, int i)
 {
     const Token *t = &p->raw->at[i];
-    Bracket b = {.kind = t->kind, .indent = current(p)->indent};
+    int next = t[1].kind;
+    bool alone = next == TOK_NL || next == TOK_SPACE || next == TOK_COMMENT;
+    Bracket b = {.kind = t->kind, .indent = current(p)->indent, .line = p->lines.n - 1};
+    b.column = alone ? -1 : current(p)->indent + text_width(current(p));
     if (t->kind == TOK_LBRACE) {
         b.indent = p->indent;
         b.split = is_split(p, i);
@@ -198,7 +237,9 @@ static void push_bracket(Printer *p, int i)
         b.block = ++p->nblock;
         p->starts = true;
     }
-    b.index = t->kind == '[' && p->last && ends_operand(p->last->kind);
+    bool call = p->last && ends_operand(p->last->kind);
+    const Bracket *in = innermost(p);
+    b.tight = t->kind == '[' ? call : t->kind == '(' && !call && in && in->tight;
     list_push(p->arena, &p->open, b);
 }
 
@@ -210,19 +251,27 @@ static void begin_statement(Printer *p, const Token *t)
     p->first_word = t->kind;
     p->depth = p->open.n;
     p->indent = current(p)->indent;
-    p->arrow = -1;
+    p->arrow.line = p->choice.line = -1;
+}
+
+/* Remembers where the statement's first `->` or `if` stands. */
+static void note_place(const Printer *p, Place *place)
+{
+    const Line *line = &p->lines.at[p->lines.n - 1];
+    if (p->open.n == p->depth && place->line < 0)
+        *place = (Place){p->lines.n - 1, line->indent + text_width(line)};
 }
 
 static void print_token(Printer *p, int i)
 {
     const Token *t = &p->raw->at[i];
-    bool closes = t->kind == ')' || t->kind == ']' || t->kind == TOK_RDICT || t->kind == TOK_RBRACE;
+    bool closes = is_closer(t->kind);
     if (p->starts && !closes)
         begin_statement(p, t);
     if (!p->fresh && p->last && space_between(p, p->last, t))
         put_text(p, " ", 1);
-    if (t->kind == TOK_ARROW && p->open.n == p->depth && p->arrow < 0)
-        p->arrow = current(p)->indent + current(p)->text.n;
+    if (t->kind == TOK_ARROW || t->kind == TOK_IF)
+        note_place(p, t->kind == TOK_IF ? &p->choice : &p->arrow);
     if (t->kind == '=')
         note_equals(p, i);
     bool sign = t->kind == '-' && (!p->last || p->starts || !ends_operand(p->last->kind));
@@ -318,11 +367,11 @@ static void print_all(Printer *p)
         bool wanted = newlines > 0 && (comment || !joins(p, t, after_comment));
         if (wanted || (!comment && must_break(p, t)) || p->lines.n == 0) {
             const Token *shown = comment ? below_comment(p, i) : t;
-            bool blank = newlines > 1 && blank_allowed(p, shown);
-            int indent = line_indent(p, shown);
-            if (comment && shown->kind == TOK_RBRACE && innermost(p))
-                indent = innermost(p)->indent + STEP;
-            start_line(p, indent, blank);
+            Line line = line_for(p, shown);
+            line.blank_before = newlines > 1 && blank_allowed(p, shown);
+            if (comment && is_closer(shown->kind) && innermost(p))
+                line = line_at(innermost(p)->indent + STEP);
+            start_line(p, line);
         }
         if (comment)
             current(p)->comment = comment_text(p, t);
@@ -343,12 +392,15 @@ static void align_run(Printer *p, int from, int to)
             widest = p->lines.at[i].equals;
     for (int i = from; i < to; i++) {
         Line *line = &p->lines.at[i];
+        if (line->equals < 0)
+            continue;
         int add = widest - line->equals;
         for (int k = 0; k < add; k++)
             list_push(p->arena, &line->text, ' ');
         char *at = line->text.at + line->equals;
         memmove(at + add, at, (size_t)(line->text.n - line->equals - add));
         memset(at, ' ', (size_t)add);
+        line->pad = add;
     }
 }
 
@@ -361,6 +413,8 @@ static void align_equals(Printer *p)
         bool padded = first->padded;
         for (end = i + 1; first->equals >= 0 && end < p->lines.n; end++) {
             const Line *line = &p->lines.at[end];
+            if (line->goes_on)
+                continue;
             if (line->equals < 0 || line->blank_before || line->block != first->block ||
                 line->indent != first->indent ||
                 (!first->always_align && line->source_column != first->source_column))
@@ -372,13 +426,17 @@ static void align_equals(Printer *p)
     }
 }
 
-/* Columns that a line's text takes: UTF-8 characters count one. */
-static int line_width(const Line *line)
+/* Moves the lines that stand under something which alignment moved. */
+static void follow_anchors(Printer *p)
 {
-    int width = line->indent;
-    for (int i = 0; i < line->text.n; i++)
-        width += (line->text.at[i] & 0xC0) != 0x80;
-    return width;
+    for (int i = 0; i < p->lines.n; i++) {
+        Line *line = &p->lines.at[i];
+        if (line->anchor < 0)
+            continue;
+        const Line *to = &p->lines.at[line->anchor];
+        line->shift = to->shift + (line->anchor_text ? to->pad : 0);
+        line->indent += line->shift;
+    }
 }
 
 /* Whether line i's trailing comment stands in one column with that of the line above. */
@@ -397,7 +455,7 @@ static char *join_lines(Printer *p)
         const Line *line = &p->lines.at[i];
         bool trailing = line->comment && line->text.n;
         for (int k = i; !same_column(p, i) && k < p->lines.n && (k == i || same_column(p, k)); k++) {
-            int width = line_width(&p->lines.at[k]) + 2;
+            int width = p->lines.at[k].indent + text_width(&p->lines.at[k]) + 2;
             column = k == i || width > column ? width : column;
         }
         if (line->blank_before)
@@ -406,7 +464,7 @@ static char *join_lines(Printer *p)
             list_push(p->arena, &out, ' ');
         for (int k = 0; k < line->text.n; k++)
             list_push(p->arena, &out, line->text.at[k]);
-        for (int k = line_width(line); trailing && k < column; k++)
+        for (int k = line->indent + text_width(line); trailing && k < column; k++)
             list_push(p->arena, &out, ' ');
         for (const char *s = line->comment ? line->comment : ""; *s; s++)
             list_push(p->arena, &out, *s);
@@ -422,8 +480,10 @@ char *format_source(Arena *a, Diag *d, int32_t source)
     if (!parser_run(&parser))
         return NULL;
     Printer p = {.arena = a, .source = parser.text, .raw = &parser.layout.raw,
-                 .solid = parser.layout.solid, .arrow = -1};
+                 .solid = parser.layout.solid, .arrow.line = -1,
+                 .choice.line = -1};
     print_all(&p);
     align_equals(&p);
+    follow_anchors(&p);
     return join_lines(&p);
 }

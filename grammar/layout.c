@@ -176,12 +176,12 @@ static int statement_word(const Filter *f, int i, bool top)
 }
 
 /* Whether a statement surely starts at raw index i: a keyword before a name, which
- * nothing inside brackets looks like. */
+ * nothing inside brackets looks like (but Python's `for`). */
 static bool surely_statement(const Filter *f, int i)
 {
     const Token *t = &f->layout->raw.at[i];
     return t->kind == TOK_NAME && t[1].kind == TOK_NAME && is_plain_name(t + 1) &&
-           statement_word(f, i, false) != TOK_NAME;
+           statement_word(f, i, false) != TOK_NAME && strcmp(t->text, "for");
 }
 
 /* ---- output and the stack ---- */

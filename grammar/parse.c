@@ -265,6 +265,9 @@ void parser_unexpected(Parser *p, const Token *found, const char *const *expecte
     Words w = expectations(expected, n);
     if (instead) {
         error_at(p->diag, start->span, "unexpected `%s`: %s", start->text, instead);
+    } else if (found->kind == TOK_NAME && !strcmp(found->text, "for") && found->opener >= 0) {
+        error_at(p->diag, found->span, "there are no comprehensions: build the list with a `for` "
+                 "block, or write its entries out");
     } else if (start == found && is_infix(found->kind)) {
         error_at(p->diag, found->span, "a line cannot start with %s: to go on, the line above must "
                  "end with it or be inside brackets", text);

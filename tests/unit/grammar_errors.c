@@ -95,6 +95,8 @@ static const struct { const char *source, *messages; } cases[] = {
     {"model m { if a { } elif b { } }", "1:20 unexpected `elif`: write `else if`"},
     {"model m { while x { } }",
      "1:11 unexpected `while`: there is no `while`; a loop over time is written as a cell"},
+    {"let a = [f(k)\n    for k in range(3)]",
+     "2:5 there are no comprehensions: build the list with a `for` block, or write its entries out"},
     {"model m { model.add(LSTM(5)) }",
      "1:17 there are no methods: layers are written one a line in `model NAME { ... }`, without add"},
     {"m.compile(loss=x)", "1:3 there are no methods: loss and optimizer are written in `train { ... }`"},
