@@ -6,9 +6,10 @@
 
 static const Span nowhere;
 
-/* The data inputs of a graph, as feeds. */
-static int feeds_of(Arena *a, const Graph *g, Feed **out)
+/* The data inputs that a graph needs, as feeds. */
+static int feeds_of(Arena *a, Graph *g, Feed **out)
 {
+    graph_drop_unused_data(g);
     Feed *feed = NEW_ARRAY(a, Feed, g->inputs.n + 1);
     int n = 0;
     for (int i = 0; i < g->inputs.n; i++) {

@@ -60,6 +60,14 @@ bool declared_shape(Expander *x, Scope *s, const Declarator *d, Shape *out)
                                                 &out->d[out->rank++]))
                 return false;
     }
+    int64_t count = 1, extent;
+    for (int i = 0; i < out->rank; i++)
+        if (dim_const(out->d[i], &extent) &&
+            (__builtin_mul_overflow(count, extent, &count) || count > INT64_C(1) << 40)) {
+            fail(x, d->span, "'%s' of shape %s would have too many elements (more than 2^40)",
+                 d->name, shape_text(x->a, x->top, out));
+            return false;
+        }
     return true;
 }
 
