@@ -283,8 +283,13 @@ static V argmax_emit(Emit *e, Node *n, const Ix *index)
     Loop l;
     V i = loop_begin(e, &l, const_i64(e, 1), ix_value(e, reduced_count(e, n)), 1, acc, 2);
     V x = reduced_value(e, n, index, ix_of(i));
-    V above = dtype_is_float(n->in[0]->dtype) ? LLVMBuildFCmp(e->b, LLVMRealOGT, x, acc[0], "")
-                                              : LLVMBuildICmp(e->b, LLVMIntSGT, x, acc[0], "");
+    V above;
+    if (dtype_is_float(n->in[0]->dtype)) { /* NaN is the greatest: not (x <= acc), unless acc is NaN */
+        V greater = LLVMBuildFCmp(e->b, LLVMRealUGT, x, acc[0], "");
+        above = LLVMBuildAnd(e->b, greater, LLVMBuildFCmp(e->b, LLVMRealORD, acc[0], acc[0], ""), "");
+    } else {
+        above = LLVMBuildICmp(e->b, LLVMIntSGT, x, acc[0], "");
+    }
     acc[0] = LLVMBuildSelect(e->b, above, x, acc[0], "");
     acc[1] = LLVMBuildSelect(e->b, above, from_index(e, DT_i32, ix_of(i)), acc[1], "");
     loop_end(e, &l, acc);
@@ -304,13 +309,13 @@ static V sum_shards_emit(Emit *e, Node *n, const Ix *index)
     for (int i = 0; i < inner.rank; i++)
         bytes = ix_scale(e, bytes, ix_dim(e, inner.d[i]));
     V stride = LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
-    V acc = const_value(e, n->dtype, 0);
     V base = place_at(e, p, at);
+    LLVMTypeRef t = type_value(e, n->dtype);
+    V acc = e->mask ? masked_load(e, t, base, e->mask) : load_plain(e, t, base);
     Loop l;
-    V s = loop_begin(e, &l, const_i64(e, 0), frame_word(e, FRAME_shards), 1, &acc, 1);
+    V s = loop_begin(e, &l, const_i64(e, 1), frame_word(e, FRAME_shards), 1, &acc, 1);
     V offset = LLVMBuildMul(e->b, s, stride, "");
     V from = LLVMBuildInBoundsGEP2(e->b, e->i8, base, &offset, 1, "");
-    LLVMTypeRef t = type_value(e, n->dtype);
     V part = e->mask ? masked_load(e, t, from, e->mask) : load_plain(e, t, from);
     acc = LLVMBuildFAdd(e->b, acc, part, "");
     loop_end(e, &l, &acc);
