@@ -196,30 +196,31 @@ static Node *drop_broadcasts(Rewrite *r, Node *n)
     return changed ? node_on(r->g, n, in) : NULL;
 }
 
-/* f of a broadcast number is the broadcast f of the number. */
-static Node *sink_numbers(Rewrite *r, Node *n)
+/* The rank 0 value that n repeats, or null. */
+static Node *repeated_scalar(Node *n)
+{
+    while (n->shape.rank && (n->op == OP_broadcast || n->op == OP_reshape))
+        n = n->in[0];
+    return n->shape.rank ? NULL : n;
+}
+
+/* f of a repeated scalar is f of the scalar, repeated. */
+static Node *sink_scalars(Rewrite *r, Node *n)
 {
     Node *in[3];
-    double v;
     if (n->shape.rank == 0)
         return NULL;
-    for (int k = 0; k < n->nin; k++) {
-        if (!is_number(n->in[k], &v) || n->in[k]->op == OP_cast)
+    for (int k = 0; k < n->nin; k++)
+        if (!(in[k] = repeated_scalar(n->in[k])))
             return NULL;
-        in[k] = n->in[k];
-        while (in[k]->shape.rank && (in[k]->op == OP_broadcast || in[k]->op == OP_reshape))
-            in[k] = in[k]->in[0];
-        if (in[k]->shape.rank)
-            return NULL;
-    }
     return as(r, n, node_on(r->g, n, in));
 }
 
 Node *simplify_map(Rewrite *r, Node *n)
 {
     Node *s = n->op == OP_cast ? simplify_cast(r, n) : fold(r, n);
-    if (!s && n->op != OP_stop_gradient)
-        s = sink_numbers(r, n);
+    if (!s)
+        s = sink_scalars(r, n);
     if (!s && (n->op == OP_neg || n->op == OP_not) && n->in[0]->op == n->op)
         s = n->in[0]->in[0];
     if (!s && n->nin == 2)
