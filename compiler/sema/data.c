@@ -100,8 +100,31 @@ static bool check_counts(Expander *x, const DataSchema *data)
     return true;
 }
 
+/* --set d.NAME=value for an argument that the call does not write. */
+static int set_args(Expander *x, const Expr *call, const char *data, Arg *out, int most)
+{
+    Session *s = x->session;
+    size_t head = strlen(data);
+    int n = 0;
+    for (int i = 0; i < s->settings.n && n < most; i++) {
+        const char *path = s->settings.at[i].path, *name = path + head + 1;
+        if (strncmp(path, data, head) != 0 || path[head] != '.' || strchr(name, '.'))
+            continue;
+        bool given = false;
+        for (int k = 0; call->kind == EX_call && k < call->args.n; k++)
+            given |= call->args.at[k].name && !strcmp(call->args.at[k].name, name);
+        for (int k = 0; k < n; k++)
+            given |= !strcmp(out[k].name, name);
+        const Expr *e = given ? NULL : setting_arg(x, path, call, name, -1);
+        if (e)
+            out[n++] = (Arg){.name = name, .name_span = e->span, .value = (Expr *)e};
+    }
+    return n;
+}
+
 bool data_open(Unit *u, Expander *x)
 {
+    enum { SET_MOST = 32 };
     const Stmt *block = u->state->data;
     const Expr *call = block->value;
     u->data_name = block->name;
@@ -115,17 +138,22 @@ bool data_open(Unit *u, Expander *x)
         return error_at(x->d, call->span, "a data block takes a reader, such as mnist(\"folder\") "
                         "or csv(\"file.csv\")");
     int n = call->kind == EX_call ? call->args.n : 0;
-    ReaderArg *args = NEW_ARRAY(u->state->a, ReaderArg, n + 1);
+    const char *name = block->name ? block->name : "data";
+    Arg more[SET_MOST];
+    int nmore = set_args(x, call, name, more, SET_MOST);
+    ReaderArg *args = NEW_ARRAY(u->state->a, ReaderArg, n + nmore + 1);
     Scope *s = train_scope(x);
     bool ok = true;
     for (int i = 0; i < n; i++)
-        ok &= reader_arg(x, s, &call->args.at[i], block->name ? block->name : "data", &args[i]);
+        ok &= reader_arg(x, s, &call->args.at[i], name, &args[i]);
+    for (int i = 0; i < nmore; i++)
+        ok &= reader_arg(x, s, &more[i], name, &args[n + i]);
     if (!ok)
         return false;
     Session *ses = u->session;
     if (!ses->schema)
         return unsupported_at(x->d, f->span, "this program reads no data");
-    u->data = ses->schema(ses->schema_context, x->d, f->span, f->text, args, n);
+    u->data = ses->schema(ses->schema_context, x->d, f->span, f->text, args, n + nmore);
     return u->data && check_counts(x, u->data);
 }
 
@@ -160,6 +188,8 @@ Val data_fact(Expander *x, const Val *data, const char *name, Span at)
     if (!known)
         return fail(x, at, "a data set has no '%s'%s%s; there are train, test, count, classes, "
                     "class_names", name, near ? "; did you mean " : "", near ? near : "");
+    if (!d && !diag_ok(x->d))
+        return val_poison(); /* it could not be opened, which was said */
     if (!d || data->u.data.block != x->state->data)
         return fail(x, at, "'%s' of data that is not used in training is not known", name);
     if (!strcmp(name, "count"))

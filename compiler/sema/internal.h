@@ -502,6 +502,9 @@ struct UnitState {
 
 /* ---- what train*.c, data*.c, optimizer.c, metric.c and init.c give ---- */
 
+/* Adds the arguments that every optimizer takes (clipnorm, weight_decay, ...) to
+ * the formals of all that defs sees. */
+void optimizers_prepare(Session *s, Definitions *defs);
 /* Checks the train block and fills u->train; picks u->state->data from its
  * `data` attribute. Called once by unit_open, before the model is expanded. */
 bool train_open(Unit *u, Expander *x);

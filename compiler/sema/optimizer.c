@@ -286,6 +286,8 @@ static bool open_groups(Expander *x, Groups *all)
             return error_at(x->d, arg->value->span, "the keys of optimizer are layers' names");
         list_push(x->a, all, g);
     }
+    if (all->n == 0)
+        return error_at(x->d, e->span, "no optimizer is given; write optimizer = Adam()");
     bool ok = true;
     for (int i = 0; i < all->n; i++)
         ok &= open_group(x, &all->at[i]);
@@ -368,18 +370,23 @@ bool optimizer_expand(Expander *x, Node *const *weight, Node *const *grad, bool 
     if (!open_groups(x, &all))
         return false;
     Group **group = NEW_ARRAY(x->a, Group *, n + 1);
+    const Param *without = NULL;
     for (int i = 0; i < n; i++) {
         const Param *p = st->params.at[i];
         if (!p->trainable || !weight[i] || !grad[i])
             continue;
-        if (!(group[i] = group_of(&all, p->name)))
-            return error_at(x->d, all.at[0].span, "no optimizer is given for %s; add "
-                            "default: Adam()", p->name);
+        if (!(group[i] = group_of(&all, p->name))) {
+            without = p;
+            continue;
+        }
         group[i]->used = true;
         wrap_collect(x, &group[i]->wrap, grad[i]);
     }
     if (!check_groups(x, &all))
         return false;
+    if (without)
+        return error_at(x->d, all.at[0].span, "no optimizer is given for %s; add default: Adam()",
+                        without->name);
     for (int i = 0; i < all.n; i++)
         wrap_norm(x, &all.at[i].wrap);
     for (int i = 0; i < n; i++)

@@ -28,10 +28,11 @@ static bool scale_rate(Expander *x, Wrap *w, Scope *formals, Span at)
         return !p->on || error_at(x->d, at, "reduce_lr needs an optimizer with an argument "
                                   "learning_rate");
     Val rate = b->val;
-    if (rate.kind == VAL_string || !(w->rate = val_to_tensor(x, &rate, at)))
-        return rate.kind != VAL_string ||
-               error_at(x->d, at, "learning_rate must be a number or an expression in step and "
-                        "epoch, not '%s'", rate.u.text.s);
+    if (rate.kind == VAL_string || rate.kind == VAL_none || rate.kind == VAL_bool)
+        return error_at(x->d, at, "learning_rate must be a number or an expression in step and "
+                        "epoch, not %s", val_text(x, &rate));
+    if (!(w->rate = val_to_tensor(x, &rate, at)))
+        return false;
     if (w->rate->shape.rank != 0)
         return error_at(x->d, at, "learning_rate must be one number, not %s",
                         shape_words(x, w->rate));

@@ -73,7 +73,7 @@ static const Expr *written_arg(const Expr *call, const char *name, int index)
 {
     for (int i = 0, positional = 0; call && call->kind == EX_call && i < call->args.n; i++) {
         const Arg *arg = &call->args.at[i];
-        if (arg->name ? !strcmp(arg->name, name) : positional++ == index)
+        if (arg->name ? !strcmp(arg->name, name) : positional++ == index && index >= 0)
             return arg->value;
     }
     return NULL;
@@ -206,34 +206,41 @@ static const Edit *edit_at(const TrainState *t, int32_t file, size_t at)
     return NULL;
 }
 
-char *unit_resolved(Unit *u, Arena *a)
+/* The source's text with the settings that changed it written in. */
+static const char *edited_text(Unit *u, Arena *a, int32_t file)
 {
-    UnitState *st = u->state;
-    const Diag *d = u->session->diag;
-    int32_t file = u->span.file;
-    if (file <= 0 || file > d->sources.n)
-        return arena_strdup(a, "");
-    const Source *src = &d->sources.at[file - 1];
-    Text edited = {.arena = a};
-    size_t close = train_close(st, src, file);
+    const Source *src = &u->session->diag->sources.at[file - 1];
+    Text out = {.arena = a};
+    size_t close = train_close(u->state, src, file);
+    text_add(&out, "", 0);
     for (size_t i = 0; i < src->size;) {
-        const Edit *edit = edit_at(train_state(st), file, i);
+        const Edit *edit = edit_at(train_state(u->state), file, i);
         if (edit)
-            text_add(&edited, edit->text, strlen(edit->text));
+            text_add(&out, edit->text, strlen(edit->text));
         if (edit && edit->at.hi > i) {
             i = edit->at.hi;
             continue;
         }
         if (close && i == close)
-            add_missing(u, &edited);
-        text_add(&edited, src->text + i++, 1);
+            add_missing(u, &out);
+        text_add(&out, src->text + i++, 1);
     }
-    /* A second source with the edits in place, so that imports are found by line. */
+    return out.at;
+}
+
+char *unit_resolved(Unit *u, Arena *a)
+{
+    const Diag *d = u->session->diag;
+    int32_t file = u->span.file;
+    if (file <= 0 || file > d->sources.n)
+        return arena_strdup(a, "");
     Diag view = *d;
     Source *sources = NEW_ARRAY(a, Source, d->sources.n);
     memcpy(sources, d->sources.at, sizeof *sources * (size_t)d->sources.n);
     view.sources.at = sources;
-    sources[file - 1].text = edited.at ? edited.at : "";
+    for (int i = 0; i < d->sources.n; i++)
+        if (!sources[i].is_prelude)
+            sources[i].text = edited_text(u, a, i + 1);
     Text out = {.arena = a};
     text_add(&out, "", 0);
     text_import(&out, &view, file - 1, NEW_ARRAY(a, bool, d->sources.n));

@@ -336,7 +336,6 @@ static bool check_expressions(Expander *x, TrainState *t, Scope *s)
 bool train_open(Unit *u, Expander *x)
 {
     const Stmt *block = u->state->train;
-    optimizers_prepare(u->session, u->state->defs);
     if (!block)
         return default_data(x, NULL);
     TrainState *t = train_state(u->state);
@@ -344,6 +343,9 @@ bool train_open(Unit *u, Expander *x)
     t->info.span = block->span;
     bool ok = keys_collect(x, t, block);
     Scope *s = train_scope(x);
+    const Expr *model = t->attr[TRAIN_model];
+    if (model && !bare_text(model))
+        ok = error_at(x->d, model->span, "model must be a name");
     ok &= plain_values(x, t, s);
     ok &= choose_dtype(x, t);
     ok &= choose_data(x, t, s);

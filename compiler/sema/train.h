@@ -115,8 +115,6 @@ Node *wrap_average(Expander *x, const Wrap *w, const Param *p, Node *weight, Nod
 const Expr *setting_arg(Expander *x, const char *path, const Expr *call, const char *name,
                         int index);
 
-/* Adds the arguments that every optimizer takes to those of the session. */
-void optimizers_prepare(Session *s, Definitions *defs);
 /* Expands the optimizers: of the graph's parameters with gradients, or (init)
  * only the slots' initial values with weight[i] as the parameters. */
 bool optimizer_expand(Expander *x, Node *const *weight, Node *const *grad, bool init);

@@ -306,6 +306,7 @@ static bool read_unit(Unit *u, const char *path)
     Definitions *prelude = prelude_definitions(s);
     st->file = parse_source(s->arena, s->diag, st->source);
     st->defs = definitions_new(s, prelude, st->file, path);
+    optimizers_prepare(s, st->defs);
     return diag_ok(s->diag) && choose_blocks(u, path);
 }
 
@@ -323,10 +324,11 @@ Unit *unit_open(Session *s, const char *path)
     u->span = st->model->span;
     hash_stmt(&st->hash, st->model);
     Expander *x = expander_new(u, graph_new(s->arena, u->name), FORWARD_predict, false);
-    touch_lets(x);
-    bool ok = diag_ok(s->diag) && train_open(u, x);
+    bool ok = train_open(u, x);
     if (ok && st->data)
         ok = data_open(u, x);
+    touch_lets(x); /* after data_open: a let may use the data's facts */
+    ok = ok && diag_ok(s->diag);
     /* The model's own mistakes are told even where the data's stand in the way. */
     ok = unit_forward(u, FORWARD_predict) && ok;
     if (ok && u->train && u->data)

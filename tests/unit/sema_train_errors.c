@@ -40,7 +40,7 @@ static const Case lines[] = {
     {"target = y\nloss = mse\noptimizer = Adam(beta_3=1)\n",
      "Adam has no argument 'beta_3'; did you mean 'beta_1'?"},
     {"target = y\nloss = mse\noptimizer = Adam(learning_rate=fast)\n",
-     "learning_rate must be a number or an expression in step and epoch, not 'fast'"},
+     "learning_rate must be a number or an expression in step and epoch, not \"fast\""},
     {"target = y\nloss = mse\noptimizer = SGD(clipnorm=1, clipvalue=1)\n",
      "only one of clipnorm, clipvalue and global_clipnorm can be given"},
     {"target = y\nloss = mse\noptimizer = SGD(clipnorm=-1)\n",
@@ -50,7 +50,10 @@ static const Case lines[] = {
     {"target = y\nloss = mse\noptimizer = {scalle: SGD(), default: Adam()}\n",
      "optimizer: no layer 'scalle' has trainable parameters; did you mean scale"},
     {"target = y\nloss = mse\noptimizer = {other: SGD()}\n",
-     "no optimizer is given for scale/w; add default: Adam()"},
+     "optimizer: no layer 'other' has trainable parameters"},
+    {"target = y\nloss = mse\nmodel = 3\n", "model must be a name"},
+    {"target = y\nloss = mse\noptimizer = {}\n",
+     "no optimizer is given; write optimizer = Adam()"},
     {"target = z\nloss = mse\n",
      "the data has no field 'z'; its fields are x, y, label, wide"},
     {"target = lable\nloss = mse\n",
@@ -98,6 +101,10 @@ static const Case lines[] = {
 };
 
 static const Case files[] = {
+    {"data d = set()\nlayer Scale { input x\n param w[3] = ones\n output x * w }\n"
+     "model m { input x[3]\n Scale()\n Scale() }\n"
+     "train { target = y\n loss = mse\n optimizer = {scale_1: SGD()} }\n",
+     "no optimizer is given for scale/w; add default: Adam()"},
     {"data d = nowhere()\nmodel m { input x[3]\n y = x\n output y }\n"
      "train { target = y\n loss = mse }\n", "unknown reader 'nowhere'"},
     {"data d = set()\nmodel m { input q[4]\n output y = q }\ntrain { target = y\n loss = mse }\n",
