@@ -69,8 +69,9 @@ bool grad_flows(const Node *n, int k);
 void grad_rule(Diff *d, Node *n, Node *g);
 
 /* sums.c */
-/* g has the shape that x was broadcast to: sums it down to x's. */
-void arrive_broadcast(Diff *d, Node *x, Node *g);
+/* g has the shape that x was broadcast to: sums it down to x's. is_own: g was made
+ * for x alone, so that a product need not be computed to be summed. */
+void arrive_broadcast(Diff *d, Node *x, Node *g, bool is_own);
 /* x's gradient is the product of a and b in index notation, labels that are not
  * in lx summed; lx, la, lb: the labels of the axes. */
 void arrive_product(Diff *d, Node *x, const char *lx, Node *a, const char *la, Node *b,

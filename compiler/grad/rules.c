@@ -92,8 +92,10 @@ static Node *map_gradient(Diff *d, Node *n, int k, Node *g)
 static void rule_map(Diff *d, Node *n, Node *g)
 {
     for (int k = 0; k < n->nin; k++)
-        if (d->active->node[n->in[k]->id] && grad_flows(n, k))
-            arrive_broadcast(d, n->in[k], map_gradient(d, n, k, g));
+        if (d->active->node[n->in[k]->id] && grad_flows(n, k)) {
+            Node *dx = map_gradient(d, n, k, g);
+            arrive_broadcast(d, n->in[k], dx, dx != g);
+        }
 }
 
 /* ---- types and views ---- */
@@ -105,7 +107,7 @@ static void rule_cast(Diff *d, Node *n, Node *g)
 
 static void rule_broadcast(Diff *d, Node *n, Node *g)
 {
-    arrive_broadcast(d, n->in[0], g);
+    arrive_broadcast(d, n->in[0], g, false);
 }
 
 static void rule_reshape(Diff *d, Node *n, Node *g)

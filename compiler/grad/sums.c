@@ -71,7 +71,7 @@ static bool is_plain_product(const Node *g)
            shape_equal(&g->in[1]->shape, &g->shape);
 }
 
-static void arrive_batch_sum(Diff *d, Node *x, Node *g)
+static void arrive_batch_sum(Diff *d, Node *x, Node *g, bool is_own)
 {
     char labels[RANK_MOST + 1] = "n", spec[4 * RANK_MOST] = "", out[RANK_MOST + 2] = "s";
     for (int i = 1; i < g->shape.rank; i++) {
@@ -81,7 +81,7 @@ static void arrive_batch_sum(Diff *d, Node *x, Node *g)
             push(out, label);
     }
     Arrival a = {.kind = ARRIVE_batch, .keep = x->shape};
-    if (is_plain_product(g)) {
+    if (is_own && is_plain_product(g)) {
         strcat(spec, labels);
         a.a = g->in[0];
         a.b = g->in[1];
@@ -94,7 +94,7 @@ static void arrive_batch_sum(Diff *d, Node *x, Node *g)
     arrive(d, x, a);
 }
 
-void arrive_broadcast(Diff *d, Node *x, Node *g)
+void arrive_broadcast(Diff *d, Node *x, Node *g, bool is_own)
 {
     if (!d->active->node[x->id])
         return;
@@ -103,7 +103,7 @@ void arrive_broadcast(Diff *d, Node *x, Node *g)
         return;
     }
     if (shape_has_batch(&g->shape) && !shape_has_batch(&x->shape)) {
-        arrive_batch_sum(d, x, g);
+        arrive_batch_sum(d, x, g, is_own);
         return;
     }
     int axes[RANK_MOST], n = 0;
