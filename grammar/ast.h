@@ -82,10 +82,11 @@ typedef LIST(Formal) FormalList;
 typedef enum {
     ST_error,   /* poison */
     ST_expr,    /* a bare layer or call                      value */
-    ST_assign,  /* a, h[t], k = value                        targets, value; also key = value in blocks */
+    ST_assign,  /* a, h[t], k = value   targets, value; also key = value in blocks */
     ST_decl,    /* input/state/param/slot/buffer/static/sum  word, decls */
     ST_once,    /* once keep = bernoulli(0.9, [units])       targets, value */
-    ST_output,  /* output h[t]; output answer = e; output y : mask = m     targets (0 or 1), value, mask;
+    ST_output,  /* output h[t]; output answer = e; output y : mask = m
+                   targets (0 or 1), value, mask;
                    `output a, b` becomes one ST_output for each */
     ST_update,  /* update e (optimizer); update mean_ = e    targets (0 or 1), value */
     ST_let,     /* let width = 256                           targets, value */
@@ -96,7 +97,8 @@ typedef enum {
     ST_def,     /* word = cell layer loss optimizer metric function activation initializer
                    regularizer constraint schedule: name, formals, body;
                    function f(x) = e: value instead of body */
-    ST_block    /* word = model, train, data: name (may be null), value (data d = value { }), body */
+    ST_block    /* word = model, train, data: name (may be null), value (data d = value { }),
+                   body */
 } StmtKind;
 
 struct Stmt {

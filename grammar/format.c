@@ -65,7 +65,8 @@ typedef struct {
 static bool ends_operand(int kind)
 {
     switch (kind) {
-    case TOK_NAME: case TOK_INT: case TOK_FLOAT: case TOK_STRING: case ')': case ']': case TOK_RDICT:
+    case TOK_NAME: case TOK_INT: case TOK_FLOAT: case TOK_STRING: case ')': case ']':
+    case TOK_RDICT:
         return true;
     default:
         return false;
@@ -75,7 +76,8 @@ static bool ends_operand(int kind)
 static bool is_infix(int kind)
 {
     switch (kind) {
-    case '+': case '-': case '*': case '/': case '%': case '@': case '<': case '>': case TOK_FLOORDIV:
+    case '+': case '-': case '*': case '/': case '%': case '@': case '<': case '>':
+    case TOK_FLOORDIV:
     case TOK_LE: case TOK_GE: case TOK_EQ: case TOK_NE:
         return true;
     default:
@@ -103,7 +105,8 @@ static bool is_tight(const Printer *p, int kind)
 static bool space_between(const Printer *p, const Token *a, const Token *b)
 {
     const Bracket *in = innermost(p);
-    if (p->last_is_minus || a->kind == '(' || a->kind == '[' || a->kind == TOK_LDICT || a->kind == '.')
+    if (p->last_is_minus || a->kind == '(' || a->kind == '[' || a->kind == TOK_LDICT ||
+        a->kind == '.')
         return false;
     if (b->kind == '.')
         return a->kind == TOK_INT || a->kind == TOK_FLOAT; /* 2.x would be a wrong number */
@@ -299,8 +302,9 @@ static bool is_idle(const Printer *p, int i)
 {
     const Token *after = &p->raw->at[i + 1];
     bool begins = p->fresh || !p->last || p->last->kind == TOK_SEMI || p->last->kind == TOK_LBRACE;
-    return begins || after->kind == TOK_NL || after->kind == TOK_SPACE || after->kind == TOK_COMMENT ||
-           after->kind == TOK_RBRACE || after->kind == TOK_END || after->kind == TOK_SEMI;
+    return begins || after->kind == TOK_NL || after->kind == TOK_SPACE ||
+           after->kind == TOK_COMMENT || after->kind == TOK_RBRACE || after->kind == TOK_END ||
+           after->kind == TOK_SEMI;
 }
 
 static const char *comment_text(const Printer *p, const Token *t)
@@ -454,7 +458,8 @@ static char *join_lines(Printer *p)
     for (int i = 0; i < p->lines.n; i++) {
         const Line *line = &p->lines.at[i];
         bool trailing = line->comment && line->text.n;
-        for (int k = i; !same_column(p, i) && k < p->lines.n && (k == i || same_column(p, k)); k++) {
+        for (int k = i; !same_column(p, i) && k < p->lines.n && (k == i || same_column(p, k));
+             k++) {
             int width = p->lines.at[k].indent + text_width(&p->lines.at[k]) + 2;
             column = k == i || width > column ? width : column;
         }

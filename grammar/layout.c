@@ -264,8 +264,8 @@ static void close_unclosed(Filter *f, int keep, Span here)
     if (outermost < 0)
         return;
     const char *opener = bracket_text(f->open.at[outermost].kind);
-    error_at(f->diag, open_span(f, outermost), "this `%s` is never closed: a `%s` is missing", opener,
-             bracket_text(closer_of(f->open.at[outermost].kind)));
+    error_at(f->diag, open_span(f, outermost), "this `%s` is never closed: a `%s` is missing",
+             opener, bracket_text(closer_of(f->open.at[outermost].kind)));
     Span bad = {here.file, open_span(f, outermost).lo, here.hi + 1};
     list_push(f->arena, &f->layout->poisoned, bad);
 }
@@ -423,10 +423,11 @@ static void word(Filter *f, int i)
         f->for_depth = -1;
     } else if (f->at_start && in_statements(f) && !f->expression) {
         int kind = statement_word(f, i, f->open.n == 0);
-        bool top_only = kind == TOK_DEF || kind == TOK_MODEL || kind == TOK_TRAIN || kind == TOK_DATA;
+        bool top_only =
+            kind == TOK_DEF || kind == TOK_MODEL || kind == TOK_TRAIN || kind == TOK_DATA;
         if (top_only && f->open.n) {
-            error_at(f->diag, t->span, "`%s %s` cannot stand inside another block: a `}` is missing "
-                     "above it", t->text, t[1].kind == TOK_NAME ? t[1].text : "{");
+            error_at(f->diag, t->span, "`%s %s` cannot stand inside another block: a `}` is "
+                     "missing above it", t->text, t[1].kind == TOK_NAME ? t[1].text : "{");
             f->forgiven += f->open.n;
             close_blocks(f, t->span);
         }
@@ -449,8 +450,8 @@ static bool brace(Filter *f, int i)
 {
     int before = previous(f);
     bool unclosed = in_formals(f) && before != '=';
-    if (!unclosed && (before == '=' || before == '(' || before == '[' || before == ',' || before == ':' ||
-        before == TOK_LDICT || f->expression))
+    if (!unclosed && (before == '=' || before == '(' || before == '[' || before == ',' ||
+                      before == ':' || before == TOK_LDICT || f->expression))
         return open_bracket(f, i, TOK_LDICT);
     close_unclosed(f, 0, f->layout->raw.at[i].span);
     return open_bracket(f, i, TOK_LBRACE);
@@ -467,7 +468,7 @@ static void finish(Filter *f, Span end)
         close_blocks(f, end);
     }
     end_statement(f, end, f->expression ? "the end of the expression" : "the end of the file");
-    put_made(f, TOK_END, end, NULL);
+    put_made(f, TOK_END, end, f->expression ? "the end of the expression" : NULL);
 }
 
 bool layout_filter(Arena *a, Diag *d, bool expression, Layout *out)

@@ -68,10 +68,12 @@ static void check_top(Parser *p)
             wants = "at the top of a file a name is given a value with `let NAME = ...`";
             break;
         case ST_decl: case ST_once: case ST_output: case ST_update:
-            error_at(p->diag, s->span, "`%s` stands in a block, as in `model NAME { ... }`", s->word);
+            error_at(p->diag, s->span, "`%s` stands in a block, as in `model NAME { ... }`",
+                     s->word);
             break;
         case ST_repeat: case ST_for: case ST_if:
-            error_at(p->diag, s->span, "`%s` stands in a block, as in `model NAME { ... }`", s->word);
+            error_at(p->diag, s->span, "`%s` stands in a block, as in `model NAME { ... }`",
+                     s->word);
             break;
         default:
             continue;
@@ -169,14 +171,15 @@ static const char *join_words(Arena *a, const Words *w)
 {
     const char *text = "";
     for (int i = 0; i < w->n; i++)
-        text = arena_printf(a, "%s%s%s", text, i == 0 ? "" : i == w->n - 1 ? " or " : ", ", w->at[i]);
+        text = arena_printf(a, "%s%s%s", text, i == 0 ? "" : i < w->n - 1 ? ", " : " or ",
+                            w->at[i]);
     return text;
 }
 
 static const char *token_text(Parser *p, const Token *t)
 {
     if (t->kind == TOK_NL || t->kind == TOK_END)
-        return t->text ? t->text : p->expression ? "the end of the expression" : "the end of the file";
+        return t->text ? t->text : "the end of the file";
     if (t->kind == ',' && t->text)
         return t->text;
     enum { MOST = 40 };
@@ -187,14 +190,16 @@ static const char *token_text(Parser *p, const Token *t)
         for (n = MOST; (s[n] & 0xC0) == 0x80; n--) /* not inside a character */
             ;
     }
-    return arena_printf(p->arena, t->kind == TOK_STRING ? "the text %.*s%s" : "`%.*s%s`", n, s, more);
+    return arena_printf(p->arena, t->kind == TOK_STRING ? "the text %.*s%s" : "`%.*s%s`", n, s,
+                        more);
 }
 
 /* The first token of the statement that `found` is in. */
 static const Token *statement_start(const Parser *p, const Token *found)
 {
     const Token *first = p->layout.tokens.at, *t = found;
-    while (t > first && t[-1].kind != TOK_NL && t[-1].kind != TOK_LBRACE && t[-1].kind != TOK_RBRACE)
+    while (t > first && t[-1].kind != TOK_NL && t[-1].kind != TOK_LBRACE &&
+           t[-1].kind != TOK_RBRACE)
         t--;
     return t;
 }
@@ -224,7 +229,8 @@ static bool is_infix(int kind)
 {
     switch (kind) {
     case '+': case '*': case '/': case '%': case '@': case '<': case '>': case '.': case TOK_POW:
-    case TOK_FLOORDIV: case TOK_LE: case TOK_GE: case TOK_EQ: case TOK_NE: case TOK_AND: case TOK_OR:
+    case TOK_FLOORDIV: case TOK_LE: case TOK_GE: case TOK_EQ: case TOK_NE: case TOK_AND:
+    case TOK_OR:
         return true;
     default:
         return false;

@@ -158,7 +158,10 @@ compound:
 
 if_statement:
     IF expr block                           { $$ = stmt_if(p, @$, $1, $2, $3); }
-  | IF expr block ELSE block                { $$ = stmt_if(p, @$, $1, $2, $3); stmt_else(p, $$, $5); }
+  | IF expr block ELSE block                {
+        $$ = stmt_if(p, @$, $1, $2, $3);
+        stmt_else(p, $$, $5);
+    }
   | IF expr block ELSE if_statement         {
         StmtList one = {0};
         PUSH(one, $5);

@@ -58,14 +58,20 @@ static void put_string(Text *t, const char *s)
     put(t, "\"");
     for (; *s; s++) {
         char plain[2] = {*s, 0};
-        put(t, *s == '\n' ? "\\n" : *s == '\t' ? "\\t" : *s == '\\' ? "\\\\" : *s == '"' ? "\\\"" : plain);
+        put(t, *s == '\n'   ? "\\n"
+               : *s == '\t' ? "\\t"
+               : *s == '\\' ? "\\\\"
+               : *s == '"'  ? "\\\""
+                            : plain);
     }
     put(t, "\"");
 }
 
 /* ---- the language ---- */
 
-enum { L_arrow, L_choice, L_or, L_and, L_not, L_compare, L_sum, L_product, L_unary, L_power, L_postfix };
+enum {
+    L_arrow, L_choice, L_or, L_and, L_not, L_compare, L_sum, L_product, L_unary, L_power, L_postfix
+};
 
 static int level_of(const Expr *e)
 {
@@ -86,7 +92,8 @@ static int level_of(const Expr *e)
         case BIN_and: return L_and;
         case BIN_add: case BIN_sub: return L_sum;
         case BIN_pow: return L_power;
-        case BIN_mul: case BIN_div: case BIN_floordiv: case BIN_mod: case BIN_matmul: return L_product;
+        case BIN_mul: case BIN_div: case BIN_floordiv: case BIN_mod: case BIN_matmul:
+            return L_product;
         default: return L_compare;
         }
     default:
@@ -256,9 +263,10 @@ static void put_tree(Text *t, const Expr *e)
     bool is_operator = e->kind == EX_unary || e->kind == EX_binary;
     put(t, "(");
     put(t, !is_operator ? names[e->kind] : e->op == UN_not ? "not" : op_text[e->op]);
-    int kids = e->kind == EX_range || e->kind == EX_if ? 3
-             : e->kind == EX_binary || e->kind == EX_arrow ? 2
-             : e->kind == EX_unary || e->kind == EX_attr || e->kind == EX_call || e->kind == EX_index;
+    bool one = e->kind == EX_unary || e->kind == EX_attr || e->kind == EX_call ||
+               e->kind == EX_index;
+    bool two = e->kind == EX_binary || e->kind == EX_arrow;
+    int kids = e->kind == EX_range || e->kind == EX_if ? 3 : two ? 2 : one;
     for (int i = 0; i < kids; i++) {
         put(t, " ");
         put_tree(t, e->kid[i]);

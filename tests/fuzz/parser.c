@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_messages(&first, size);
     if (ok != (formatted != NULL))
         broken("the formatter and its messages disagree");
-    File *tree = parse_source(a, &second, diag_source(&second, "b", (const char *)data, size, false));
+    File *tree =
+        parse_source(a, &second, diag_source(&second, "b", (const char *)data, size, false));
     check_messages(&second, size);
     char *text = ast_text(a, tree);
     nparsed += ok;
@@ -57,13 +58,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int32_t again = diag_source(&third, "c", formatted, strlen(formatted), false);
         if (strcmp(ast_text(a, parse_source(a, &third, again)), text))
             broken("formatting changed the tree");
-        third.nerror = third.nunsupported = 0; /* what a file's top may hold is no matter of layout */
+        third.nerror = third.nunsupported =
+            0; /* what a file's top may hold is no matter of layout */
         const char *twice = format_source(a, &third, again);
         if (!twice || strcmp(twice, formatted))
             broken("formatting twice differs from once");
     }
     Diag fourth = {.arena = a};
-    Expr *e = parse_expression(a, &fourth, diag_source(&fourth, "d", (const char *)data, size, false));
+    Expr *e =
+        parse_expression(a, &fourth, diag_source(&fourth, "d", (const char *)data, size, false));
     if (e) {
         const char *written = expr_text(a, e);
         int32_t w = diag_source(&fourth, "e", written, strlen(written), false);
@@ -109,7 +112,8 @@ static void splice(Text *t, size_t at, size_t remove, const void *add, size_t n)
 /* Changes that often leave a text legal: between two words, where there is space. */
 static void mutate_layout(uint64_t *state, Text *t)
 {
-    static const char *const spaces[] = {"\n", " ", "# c\n", "  ", "\n\n\n", ";", "\n  # d\n", "\t\r\n"};
+    static const char *const spaces[] = {"\n",     " ", "# c\n",     "  ",
+                                         "\n\n\n", ";", "\n  # d\n", "\t\r\n"};
     size_t at = below(state, t->n + 1);
     const char *add = spaces[below(state, sizeof spaces / sizeof *spaces)];
     bool line_end = below(state, 2);
@@ -135,11 +139,19 @@ static void pick_piece(uint64_t *state, const Text *from, Text *t)
 static void mutate(uint64_t *state, Text *t, const Text *other)
 {
     static const char *const words[] = {
-        "(", ")", "[", "]", "{", "}", "\n", ";", ",", "=", "->", ":", " : ", "-", "**", "==", "<", "+",
-        "@", ".", "#", "\"", "'", "if ", " then ", " else ", "else {", " in ", "not ", " and ", "for ",
-        "input ", "state ", "param ", "output ", "update ", "once ", "let ", "repeat 2 {", "model m {",
-        "train {", "data d = ", "cell c(", "loss ", "function f(x) = ", "import ", "language 1", "1e-3",
-        "9", "t-1", " ", "\t", "\r\n", "\\", "_", "mask", "# c\n", "\n\n\n", "  =", "x = {\n", "\xCE\xB2",
+        "(",        ")",          "[",       "]",          "{",
+        "}",        "\n",         ";",       ",",          "=",
+        "->",       ":",          " : ",     "-",          "**",
+        "==",       "<",          "+",       "@",          ".",
+        "#",        "\"",         "'",       "if ",        " then ",
+        " else ",   "else {",     " in ",    "not ",       " and ",
+        "for ",     "input ",     "state ",  "param ",     "output ",
+        "update ",  "once ",      "let ",    "repeat 2 {", "model m {",
+        "train {",  "data d = ",  "cell c(", "loss ",      "function f(x) = ",
+        "import ",  "language 1", "1e-3",    "9",          "t-1",
+        " ",        "\t",         "\r\n",    "\\",         "_",
+        "mask",     "# c\n",      "\n\n\n",  "  =",        "x = {\n",
+        "\xCE\xB2",
     };
     uint8_t scratch[64];
     size_t at = below(state, t->n + 1), n = below(state, 16);
@@ -191,7 +203,8 @@ int main(int argc, char **argv)
         "    zi, zf = split(x @ W + h[t-1], 2)\n    h[t] = if zi < 0 then -zi ** 2 else zf\n"
         "    y = x -> A(1, k=[1, 2])\n          -> B\n    output h[t]\n}\n"
         "train {\n    optimizer = {a: Adam(1e-3), b: SGD()}\n    epochs = 3; loss = mse\n}\n"
-        "model m {\n    for f in [32, 64] { Dense(f) }\n    if a { x = 1 } else if b { } else { }\n}\n";
+        "model m {\n    for f in [32, 64] { Dense(f) }\n    if a { x = 1 } else if b { } else { "
+        "}\n}\n";
     double seconds = argc > 1 ? atof(argv[1]) : 2;
     uint64_t state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     Text *texts = calloc(FILES_MOST, sizeof *texts), *t = calloc(1, sizeof *t);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Messages as "line:column text", one a line; notes after what they belong to. */
-static const struct { const char *source, *messages; } cases[] = {
+static const struct { const char *source, *messages;
+} cases[] = {
     /* the lexer */
     {"let a = 12abc", "1:9 `12abc` is neither a number nor a name"},
     {"let a = 1.2.3", "1:9 `1.2.3` is neither a number nor a name"},
@@ -25,7 +26,8 @@ static const struct { const char *source, *messages; } cases[] = {
     {"let a = b ? 1 : 2", "1:11 `?` is not in the language: write `if c then a else b`"},
     {"let a = b ^ 2", "1:11 `^` is not in the language: a power is written `**`"},
     {"model m { a += 2 }", "1:13 `+=` is not in the language: write `x = x + ...`"},
-    {"let a = \xE2\x80\x9Crelu\xE2\x80\x9D", "1:9 these are typographic quotes: write plain \" or '"},
+    {"let a = \xE2\x80\x9Crelu\xE2\x80\x9D",
+     "1:9 these are typographic quotes: write plain \" or '"},
     {"let a = \xCE\xB2",
      "1:9 unexpected character `\xCE\xB2`; names are made of letters a-z, digits and _"},
     {"let a = $b", "1:9 unexpected character `$`; names are made of letters a-z, digits and _"},
@@ -46,9 +48,10 @@ static const struct { const char *source, *messages; } cases[] = {
     {"model m { LSTM(a]) }",
      "1:17 found `]`, but a `)` is needed here\n1:15 note: this `(` is open"},
     {"model m { } }", "1:13 this `}` closes nothing"},
-    {"model m {\n    LSTM(50)\n", "3:1 the file ends, but a `}` is missing\n1:9 note: this `{` is open"},
-    {"model m {\n  if a {\n",
-     "3:1 the file ends, but 2 `}` are missing\n2:8 note: this `{` is open\n1:9 note: this `{` is open"},
+    {"model m {\n    LSTM(50)\n",
+     "3:1 the file ends, but a `}` is missing\n1:9 note: this `{` is open"},
+    {"model m {\n  if a {\n", "3:1 the file ends, but 2 `}` are missing\n2:8 note: this `{` is "
+                              "open\n1:9 note: this `{` is open"},
     {"model m {\n    LSTM(50)\n\ntrain {\n    epochs = 3\n}",
      "4:1 `train {` cannot stand inside another block: a `}` is missing above it\n"
      "1:9 note: this `{` is open"},
@@ -57,7 +60,7 @@ static const struct { const char *source, *messages; } cases[] = {
      "1:9 note: this `{` is open"},
     {"cell c(units, {\n    input x\n}", "1:7 this `(` is never closed: a `)` is missing"},
     {"let a = f(1; 2)", "1:12 `;` ends a statement, but a `(` is still open here\n"
-                         "1:14 unexpected `2`, expected `,` or `)` to close the arguments of `f`"},
+                        "1:14 unexpected `2`, expected `,` or `)` to close the arguments of `f`"},
     /* unexpected tokens */
     {"model m { x = = 3 }", "1:15 unexpected `=`, expected an expression"},
     {"model m {\n    y =\n    z = 3\n}", "2:8 expected an expression before the end of the line"},
@@ -72,7 +75,8 @@ static const struct { const char *source, *messages; } cases[] = {
     {"let a = x[1 2]", "1:13 unexpected `2`, expected `,` or `]` to close the `[` of `x`"},
     {"let a = (1 2)", "1:12 unexpected `2`, expected `,` or `)` to close `(`"},
     {"let a = {b 2}", "1:12 unexpected `2`, expected `:`"},
-    {"let a = f(,)", "1:11 unexpected `,`, expected an expression or `)` to close the arguments of `f`"},
+    {"let a = f(,)",
+     "1:11 unexpected `,`, expected an expression or `)` to close the arguments of `f`"},
     {"let a = if x then 3", "1:20 expected `else` before the end of the file"},
     {"model m { if x: y }", "1:15 unexpected `:`, expected `{` or `then`"},
     {"model m { for x 3 { } }", "1:17 unexpected `3`, expected `in`"},
@@ -81,25 +85,27 @@ static const struct { const char *source, *messages; } cases[] = {
     {"cell c(3) { }", "1:8 unexpected `3`, expected a name or `)` to close the arguments of `c`"},
     {"model m { input x x }", "1:19 unexpected `x`, expected `=` or the end of the line"},
     {"model m { input x : 3 }", "1:21 unexpected `3`, expected a name"},
-    {"model m {\n  y = x\n   + 3\n}",
-     "3:4 a line cannot start with `+`: to go on, the line above must end with it or be inside brackets"},
+    {"model m {\n  y = x\n   + 3\n}", "3:4 a line cannot start with `+`: to go on, the line above "
+                                      "must end with it or be inside brackets"},
     {"let a = \"x\" \"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\"",
-     "1:13 unexpected the text \"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy..., expected the end of the line"},
+     "1:13 unexpected the text \"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy..., expected the end of "
+     "the line"},
     /* Python */
     {"model m { return x }", "1:11 unexpected `return`: a result is written `output ...`"},
     {"def f(x): x", "1:1 unexpected `def`: a function is written `function NAME(x) = ...`"},
-    {"import keras",
-     "1:1 unexpected `import`: import takes a file's name in quotes; Keras's names are there without one"},
+    {"import keras", "1:1 unexpected `import`: import takes a file's name in quotes; Keras's names "
+                     "are there without one"},
     {"from keras import x",
      "1:1 unexpected `from`: other files are taken in with `import \"FILE.model\"`"},
     {"model m { if a { } elif b { } }", "1:20 unexpected `elif`: write `else if`"},
     {"model m { while x { } }",
      "1:11 unexpected `while`: there is no `while`; a loop over time is written as a cell"},
-    {"let a = [f(k)\n    for k in range(3)]",
-     "2:5 there are no comprehensions: build the list with a `for` block, or write its entries out"},
-    {"model m { model.add(LSTM(5)) }",
-     "1:17 there are no methods: layers are written one a line in `model NAME { ... }`, without add"},
-    {"m.compile(loss=x)", "1:3 there are no methods: loss and optimizer are written in `train { ... }`"},
+    {"let a = [f(k)\n    for k in range(3)]", "2:5 there are no comprehensions: build the list "
+                                              "with a `for` block, or write its entries out"},
+    {"model m { model.add(LSTM(5)) }", "1:17 there are no methods: layers are written one a line "
+                                       "in `model NAME { ... }`, without add"},
+    {"m.compile(loss=x)",
+     "1:3 there are no methods: loss and optimizer are written in `train { ... }`"},
     /* what the constructors check */
     {"let a = b < c < d", "1:15 comparisons do not chain: write `b < c and c < d`"},
     {"let a = bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb < c == d",
@@ -116,7 +122,8 @@ static const struct { const char *source, *messages; } cases[] = {
      "1:20 a statement is one layer or call: write each on a line of its own"},
     {"model m { output y : musk = m }",
      "1:22 unexpected `musk` after an output: only `: mask = ...` may follow"},
-    {"language 2", "1:10 this file is written in version 2 of the language; this weft knows version 1"},
+    {"language 2",
+     "1:10 this file is written in version 2 of the language; this weft knows version 1"},
     /* the top of a file */
     {"LSTM(5)", "1:1 a layer or call stands in a block, as in `model NAME { ... }`"},
     {"x = 3", "1:1 at the top of a file a name is given a value with `let NAME = ...`"},

@@ -8,7 +8,8 @@
 
 static int nfailed;
 
-static const struct { const char *source, *formatted; } cases[] = {
+static const struct { const char *source, *formatted;
+} cases[] = {
     {"", ""},
     {"\n\n", ""},
     {"# a  \n\n\n\n#b", "# a\n\n#b\n"},
@@ -31,14 +32,17 @@ static const struct { const char *source, *formatted; } cases[] = {
      "cell c(u, n=-1) {\n    input x[T<=200, 4*u] : f32, y\n    state h[u] = zeros\n"
      "    param w[u] = uniform(0.5, 2) { constraint = NonNeg(); trainable = false }\n"
      "    output h[t] : mask = m\n    update -h\n    output (a)\n}\n"},
-    {"model m {\n  y = f(\n  a,\n  b\n  )\n}", "model m {\n    y = f(\n        a,\n        b\n    )\n}\n"},
+    {"model m {\n  y = f(\n  a,\n  b\n  )\n}",
+     "model m {\n    y = f(\n        a,\n        b\n    )\n}\n"},
     {"model m {\n  y = x->A\n ->B(1,\n2)\n}",
      "model m {\n    y = x -> A\n          -> B(1,\n               2)\n}\n"},
     {"model m {\n y = f(a,\n[b,\nc\n],\n g(\nd),\n e\n)\n z = if a then b\nelse x[(k+1)*n:]\n}",
      "model m {\n    y = f(a,\n          [b,\n           c\n          ],\n          g(\n"
-     "              d),\n          e\n         )\n    z = if a then b\n        else x[(k+1)*n:]\n}\n"},
+     "              d),\n          e\n         )\n    z = if a then b\n        else "
+     "x[(k+1)*n:]\n}\n"},
     {"train {\n a = f(x,\ny) # c\n bb = x -> g(\n1)\n-> h\n}",
-     "train {\n    a  = f(x,\n           y)  # c\n    bb = x -> g(\n        1)\n           -> h\n}\n"},
+     "train {\n    a  = f(x,\n           y)  # c\n    bb = x -> g(\n        1)\n           -> "
+     "h\n}\n"},
     {"model m {\n  y = x\n ->A\n}", "model m {\n    y = x\n        -> A\n}\n"},
     {"model m {\n  y = a+\nb\n}", "model m {\n    y = a +\n        b\n}\n"},
     {"model m {\n  if a {\nx = 1\n}\nelse if b { }\nelse\n{\n}\n}",
@@ -85,8 +89,8 @@ static void test_cases(void)
         Arena *a = arena_new();
         const char *got = format(a, cases[i].source), *want = cases[i].formatted;
         if (want ? !got || strcmp(got, want) : got != NULL) {
-            printf("the format of\n%s\nwanted\n%s\ngot\n%s\n\n", cases[i].source, want ? want : "none",
-                   got ? got : "none");
+            printf("the format of\n%s\nwanted\n%s\ngot\n%s\n\n", cases[i].source,
+                   want ? want : "none", got ? got : "none");
             nfailed++;
         }
         if (want)
@@ -154,7 +158,8 @@ static void test_reference(void)
     for (const char *s = text; s && (s = strstr(s, fence));) {
         const char *body = strchr(s, '\n') + 1, *end = strstr(body, "```");
         bool wrong = s[strlen(fence)] == ' ';
-        const char *example = arena_strndup(a, body, (size_t)(end - body)), *got = format(a, example);
+        const char *example = arena_strndup(a, body, (size_t)(end - body)),
+                   *got = format(a, example);
         if (!wrong && (!got || strcmp(got, example))) {
             printf("an example of language.md %s\n%s\n", got ? "is not in the one style:"
                    : "does not parse:", example);

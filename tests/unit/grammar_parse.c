@@ -105,7 +105,8 @@ static void test_expressions(void)
             got = ast_text(a, &f);
             /* and back through its text */
             const char *written = expr_text(a, e);
-            Expr *again = parse_expression(a, &d, diag_source(&d, "w", written, strlen(written), false));
+            Expr *again =
+                parse_expression(a, &d, diag_source(&d, "w", written, strlen(written), false));
             s.value = again;
             if (!again || strcmp(ast_text(a, &f), got))
                 fail("the text", text, got, written);
@@ -119,7 +120,8 @@ static void test_expressions(void)
 
 /* ---- files ---- */
 
-static const struct { const char *source, *tree; } files[] = {
+static const struct { const char *source, *tree;
+} files[] = {
     {"", ""},
     {"# only a comment", ""},
     {"\xEF\xBB\xBF\r\n\n;;\nlanguage 1\nimport \"a.model\"; import 'b'\r\n",
@@ -129,7 +131,8 @@ static const struct { const char *source, *tree; } files[] = {
     {"model m { }", "(model m {})"},
     {"model m\n\n# c\n{\n}", "(model m {})"},
     {"model m { LSTM(5); Dense(3) }", "(model m\n  (do (call LSTM 5))\n  (do (call Dense 3)))"},
-    {"train { }\ntrain finetune {\n  model = vae\n}", "(train {})\n(train finetune\n  (= model = vae))"},
+    {"train { }\ntrain finetune {\n  model = vae\n}",
+     "(train {})\n(train finetune\n  (= model = vae))"},
     {"data d = mnist(\"dir\")", "(data d = (call mnist \"dir\"))"},
     {"data d = mnist(\"dir\") { x = x / 255 }",
      "(data d = (call mnist \"dir\")\n  (= x = (/ x 255)))"},
@@ -259,7 +262,8 @@ static void test_spans(void)
         {s->value->kid[1]->args.at[0].value->span, "50"},
     };
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
-        const char *got = arena_strndup(a, text + spans[i].span.lo, spans[i].span.hi - spans[i].span.lo);
+        const char *got =
+            arena_strndup(a, text + spans[i].span.lo, spans[i].span.hi - spans[i].span.lo);
         if (strcmp(got, spans[i].text))
             fail("a span", text, spans[i].text, got);
     }
