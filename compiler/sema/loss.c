@@ -79,6 +79,20 @@ static const char *own_name(Expander *x, const Node *n)
     return n->name ? arena_printf(x->a, " '%s'", n->name) : "";
 }
 
+/* Labels as the data stores them must have a place in the output. */
+static bool classes_fit(Expander *x, const Node *t, const Node *p, Span at)
+{
+    const DataSchema *data = x->unit ? x->unit->data : NULL;
+    int64_t n;
+    bool stored = t->op == OP_input && is_integer(t) && t->shape.rank == 1;
+    if (!data || !stored || !data->nclass || !dim_const(p->shape.d[p->shape.rank - 1], &n) ||
+        data->nclass <= n)
+        return true;
+    fail(x, at, "the data '%s' has %d classes, but the output%s has only %lld entries",
+         x->unit->data_name, data->nclass, own_name(x, p), (long long)n);
+    return false;
+}
+
 /* A user's loss that declares its inputs' shapes may take different ones. */
 static bool declares_shapes(const Definition *d)
 {
@@ -136,10 +150,10 @@ static bool shapes_suit(const Definition *d, const Node *t, const Node *p)
     return declares_shapes(d) || (is_integer(t) && last_dropped(&t->shape, &p->shape));
 }
 
-/* [N] as [N, 1], so that losses over the last axis have one. */
-static Node *with_axis(Expander *x, Node *n)
+Node *with_axis(Expander *x, Node *n)
 {
-    return make_reshape(x->g, n, shape_of(2, dim_sym(SYM_N), dim_int(1)));
+    Shape s = shape_of(2, dim_sym(SYM_N), dim_int(1));
+    return n->shape.rank == 1 ? make_reshape(x->g, n, s) : n;
 }
 
 Val loss_values(Expander *x, const Recipe *r, Val y_true, Val y_pred, Span at)
@@ -152,6 +166,8 @@ Val loss_values(Expander *x, const Recipe *r, Val y_true, Val y_pred, Span at)
         return fail(x, at, "the model's output does not depend on its inputs");
     if (!shapes_suit(d, t, p))
         return clash(x, d, t, p, at);
+    if (is_sparse(d) && !classes_fit(x, t, p, at))
+        return val_poison();
     p = to_real(x, p);
     if (is_sparse(d))
         t = make_cast(x->g, t, DT_i32);

@@ -279,9 +279,9 @@ static bool run_definition(Expander *x, Metric *m, const Recipe *r, Val *in, Spa
 }
 
 /* A loss as a metric: the mean of its values. */
-static bool run_loss(Expander *x, Metric *m, const Recipe *r, const Val *in, Span at)
+static bool run_loss(Expander *x, Metric *m, const Recipe *r, Val target, Val output, Span at)
 {
-    Val v = loss_values(x, r, in[0], in[1], at);
+    Val v = loss_values(x, r, target, output, at);
     if (v.kind != VAL_tensor)
         return false;
     Sum sums[] = {{.name = "sum", .span = at, .value = v.u.t.node},
@@ -331,13 +331,15 @@ static bool run_metric(Expander *x, const Expr *e, const char *name, Val target,
         return false;
     Metric m = {.name = name, .def = r->def};
     m.mask = output.u.t.mask;
-    Val in[2] = {val_tensor(t, target.span), val_tensor(p, output.span)};
+    bool flat = t->shape.rank == 1 && p->shape.rank == 1;
+    Val in[2] = {val_tensor(flat ? with_axis(x, t) : t, target.span),
+                 val_tensor(flat ? with_axis(x, p) : p, output.span)};
     in[1].u.t.mask = m.mask;
     Span user = x->user;
     x->user = e->span;
     bool ok = r->def->kind == DEF_metric
                   ? shapes_suit(x, r->def, t, p, e->span) && run_definition(x, &m, r, in, e->span)
-                  : run_loss(x, &m, r, in, e->span);
+                  : run_loss(x, &m, r, target, output, e->span);
     x->user = user;
     if (ok)
         *info = (MetricInfo){name, m.outs.n, m.outs.at, m.finish};
@@ -376,6 +378,20 @@ static bool output_metrics(Expander *x, const Expr *e, const char *prefix, Val t
     return ok;
 }
 
+/* With several outputs each one's loss is shown too: "answer_loss". */
+static bool output_loss(Expander *x, const Expr *e, const char *output, Val target, Val value,
+                        Infos *all)
+{
+    const char *name = arena_printf(x->state->a, "%s_loss", output);
+    MetricInfo info;
+    if (!e || e->kind == EX_dict)
+        return true;
+    if (!run_metric(x, e, free_name(x, all, name), target, value, &info))
+        return false;
+    list_push(x->state->a, all, info);
+    return true;
+}
+
 bool metrics_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names, int n)
 {
     TrainState *t = train_state(x->state);
@@ -384,15 +400,19 @@ bool metrics_expand(Expander *x, Scope *fields, const Val *outputs, const char *
     bool ok = check_output_keys(x, e, "metrics", names, n);
     for (int i = 0; ok && i < n; i++) {
         const Expr *mine = for_output(e, names[i]);
-        if (!mine || (mine->kind == EX_list && mine->args.n == 0))
-            continue;
-        if (n > 1 && e->kind != EX_dict && !for_output(t->attr[TRAIN_target], names[i]))
+        const Expr *loss = n > 1 ? for_output(t->attr[TRAIN_loss], names[i]) : NULL;
+        bool wanted = mine && (mine->kind != EX_list || mine->args.n > 0);
+        if (n > 1 && (!e || e->kind != EX_dict) && !for_output(t->attr[TRAIN_target], names[i]))
+            wanted = false;
+        if (!wanted && !loss)
             continue;
         Val target = target_of(x, fields, t->attr[TRAIN_target], names, n, i);
         if (target.kind != VAL_tensor || outputs[i].kind != VAL_tensor)
             return false;
         const char *prefix = n > 1 && names[i] ? arena_printf(x->a, "%s_", names[i]) : "";
-        ok &= output_metrics(x, mine, prefix, target, outputs[i], &all);
+        ok &= output_loss(x, loss, names[i], target, outputs[i], &all);
+        if (wanted)
+            ok &= output_metrics(x, mine, prefix, target, outputs[i], &all);
     }
     if (ok && !x->unit->metric) {
         x->unit->metric = all.at;

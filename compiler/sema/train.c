@@ -325,7 +325,7 @@ static bool check_expressions(Expander *x, TrainState *t, Scope *s)
         Val v = eval_expr_as(x, s, e, 1u << DEF_loss);
         ok &= recipe_of(x, &v, 1u << DEF_loss, "loss", e->span) != NULL;
     }
-    if (t->attr[TRAIN_target] && !loss)
+    if (t->attr[TRAIN_target] && !loss && !t->attr[TRAIN_metrics])
         ok = error_at(x->d, t->key_span[TRAIN_target], "there is a target but no loss");
     t->info.loss = loss ? expr_text(x->state->a, loss) : "none";
     const Expr *opt = t->attr[TRAIN_optimizer];

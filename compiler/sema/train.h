@@ -89,7 +89,9 @@ Val loss_values(Expander *x, const Recipe *r, Val y_true, Val y_pred, Span at);
 /* What "accuracy" and "crossentropy" stand for by these shapes; e itself otherwise. */
 Val resolve_by_shapes(Expander *x, Scope *s, const Expr *e, const Node *y_true,
                       const Node *y_pred, unsigned kinds);
-/* values [N, ...] (or null: ones) with masked entries as 0, in the real type. */
+/* [N] as [N, 1], so that what is computed over the last axis has one. */
+Node *with_axis(Expander *x, Node *n);
+/* values [N, ...] with masked entries as 0. */
 Node *mask_values(Expander *x, Node *values, Node *mask);
 
 /* What stands around an optimizer's body: its arguments, and the scale of global_clipnorm. */

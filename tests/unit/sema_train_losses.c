@@ -267,6 +267,9 @@ static const struct { const char *text, *name; bool label; double want; } metric
     {"[sparse_top_k_categorical_accuracy(k=2)]", "sparse_top_k_categorical_accuracy", true, 4.0 / 5},
     {"[precision]", "precision", false, 2.0 / 3},
     {"[Recall()]", "recall", false, 2.0 / 5},
+    {"[AUC(num_thresholds=5)]", "auc", false, 0.72},
+    {"[R2Score()]", "r2_score", false, 0.284375},
+    {"[rmse]", "rmse", false, 0.4},
     {"[spread]", "spread", false, (2.05 - 1.4) / 5},
 };
 
@@ -333,9 +336,12 @@ static void two_outputs(Test *t)
     /* w is bound to 1: the regulariser adds 0.5 * 3. */
     test_near(t, "two outputs, weights, L2", value_get(test_output(g, out, ROLE_loss, "loss"), 0),
               mean_of(mse, false) + 0.25 * 2 * mean_of(mae, false) + 1.5, 1e-6);
-    if (strcmp(u->metric[0].name, "b_mae") != 0)
-        test_fail(t, "a metric's name starts with its output's", u->metric[0].name);
-    test_near(t, "b_mae", metric_value(t, g, out, &u->metric[0]), 2 * mean_of(mae, false), 1e-6);
+    static const char *const names[] = {"a_loss", "b_loss", "b_mae"};
+    for (int i = 0; i < 3; i++)
+        if (u->nmetric != 3 || strcmp(u->metric[i].name, names[i]) != 0)
+            test_fail(t, "a metric's name starts with its output's", names[i]);
+    test_near(t, "a_loss", metric_value(t, g, out, &u->metric[0]), mean_of(mse, false), 1e-6);
+    test_near(t, "b_mae", metric_value(t, g, out, &u->metric[2]), 2 * mean_of(mae, false), 1e-6);
 }
 
 static void class_weights(Test *t)
