@@ -2,6 +2,7 @@
 #include "driver/passes.h"
 
 #include "base/type.h"
+#include "driver/bits.h"
 #include "grad/grad.h"
 #include "opt/opt.h"
 #include "system.h"
@@ -168,6 +169,17 @@ static void verify(const Graph *g, const char *after)
     arena_free(scratch);
 }
 
+/* With --check-bits: what an exact pass made has the bits of `before`. */
+static void check_bits(const Runner *r, Pass pass, Arena *scratch, const Graph *before)
+{
+    const char *wrong = bits_compare(scratch, before, r->graph, r->runs[pass]);
+    if (!wrong)
+        return;
+    fprintf(stderr, "# before\n%s\n# after\n%s\n", graph_text(scratch, before),
+            graph_text(scratch, r->graph));
+    bug("pass %s is not exact: %s", pass_info[pass].name, wrong);
+}
+
 static bool is_run(int asked, int asked_run, Pass pass, int run)
 {
     return asked == (int)pass && (!asked_run || asked_run == run);
@@ -194,10 +206,17 @@ static bool run_pass(Runner *r, Pass pass)
         return true;
     if (!check_needs(r, pass))
         return false;
+    Arena *scratch = arena_new();
+    bool prove = o->check_bits && pass_info[pass].rounding == ROUND_exact;
+    const Graph *before = prove ? graph_copy(scratch, r->graph) : NULL;
     double start = system_seconds();
-    if (!pass_function[pass](r))
-        return false;
+    bool ok = pass_function[pass](r);
     r->seconds[pass] += system_seconds() - start;
+    if (ok && prove)
+        check_bits(r, pass, scratch, before);
+    arena_free(scratch);
+    if (!ok)
+        return false;
     r->runs[pass]++;
     r->facts = (r->facts & ~pass_info[pass].breaks) | pass_info[pass].gives;
     verify(r->graph, pass_info[pass].name);
@@ -292,6 +311,7 @@ bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p)
 {
     *p = (PassOptions){.dump = -1, .stop = -1};
     p->time = option_on(o, OPT_time_passes);
+    p->check_bits = option_on(o, OPT_check_bits);
     const char *dump = o->value[OPT_dump_after], *stop = o->value[OPT_stop_after];
     bool ok = true;
     if (dump && strcmp(dump, "all") == 0)

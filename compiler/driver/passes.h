@@ -30,9 +30,10 @@ typedef struct {
     int dump, dump_run;      /* Pass, NPASS: after each, -1: none; which run of it, 0: each */
     int stop, stop_run;      /* Pass, or -1 */
     bool time;
+    bool check_bits;         /* prove that exact passes are */
 } PassOptions;
 
-/* Reads --dump-after, --stop-after, --disable, --time-passes. */
+/* Reads --dump-after, --stop-after, --disable, --time-passes, --check-bits. */
 bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p);
 
 typedef enum {

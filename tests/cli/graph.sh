@@ -14,6 +14,7 @@ weft 0 graph tiny.model --backward --dump-after=simplify.2 --time-passes
 err_has '^# after simplify.2'
 err_has '^total'
 weft 0 graph tiny.model --backward --disable=concat,defer
+weft 0 graph tiny.model --backward --check-bits
 if command -v dot >/dev/null; then
     weft 0 graph tiny.model --svg --out g.svg
     grep -q '<svg' g.svg || fail "g.svg is no SVG"
