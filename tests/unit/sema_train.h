@@ -32,7 +32,8 @@ static inline void test_begin(Test *t, const DataField *field, int nfield)
     t->schema = (DataSchema){.nfield = nfield, .field = field, .count = 600, .test_count = 100};
 }
 
-/* The unit of a file with this text, in float64; null after errors. */
+/* The unit of a file with this text, in t->s or else a float64 session; null
+ * after errors. */
 static inline Unit *test_open(Test *t, const char *text)
 {
     char path[] = "/tmp/weft_test_XXXXXX";
@@ -40,7 +41,8 @@ static inline Unit *test_open(Test *t, const char *text)
     FILE *f = fdopen(fd, "w");
     fputs(text, f);
     fclose(f);
-    t->s = session_new(t->a, t->d, DT_f64);
+    if (!t->s)
+        t->s = session_new(t->a, t->d, DT_f64);
     t->s->schema = test_schema;
     t->s->schema_context = t;
     Unit *u = unit_open(t->s, path);
