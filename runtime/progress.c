@@ -1,5 +1,6 @@
 /* The bar and the lines. A frame is built whole and written at once; on a terminal it
- * ends with "erase to the end of the line", never fills the last column, and so never wraps. */
+ * ends with "erase to the end of the line", never fills the last column, and so never wraps while
+ * it is redrawn. */
 #define _GNU_SOURCE
 #include "progress.h"
 
@@ -154,7 +155,8 @@ static void draw(Progress *p, bool over, const Figure *figures, int n)
 {
     Frame f = {.n = 0};
     bool bar = p->mode == PROGRESS_bar;
-    build(&f, p, bar ? terminal_width(p) : FRAME_MOST, bar, over, figures, n);
+    /* The last frame stays, so it may wrap rather than lose figures. */
+    build(&f, p, bar && !over ? terminal_width(p) : FRAME_MOST, bar, over, figures, n);
     if (bar)
         fprintf(p->out, "\r%s\x1b[K%s", f.text, over ? "\n" : "");
     else if (p->epochs)
