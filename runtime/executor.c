@@ -81,27 +81,73 @@ static int64_t store_bytes(const StoreInfo *info, const int64_t *lengths)
     return (bytes + 63) & ~(int64_t)63;
 }
 
+static bool meet(const StoreInfo *a, const StoreInfo *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest place for store i among those of a worker that are in use at the
+ * same time and laid out already. */
+static int64_t lowest_gap(const Program *p, const ProgramState *s, const bool *placed, int i)
+{
+    int64_t at = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int j = 0; j < p->nstore; j++) {
+            int64_t begin = s->base[j] - (char *)NULL, end = begin + s->size[j];
+            if (placed[j] && meet(&p->store[i], &p->store[j]) && at < end && begin < at + s->size[i]) {
+                at = end;
+                moved = true;
+            }
+        }
+    }
+    return at;
+}
+
+/* Offsets of a worker's stores, the largest first; their extent, -1 without memory. */
+static int64_t lay_out_worker(const Program *p, ProgramState *s)
+{
+    int64_t most = 0;
+    bool *placed = calloc((size_t)p->nstore + 1, sizeof *placed);
+    for (int next = 0; placed && next >= 0;) {
+        next = -1;
+        for (int i = 0; i < p->nstore; i++)
+            if (p->store[i].kind == STORE_worker && !placed[i] &&
+                (next < 0 || s->size[i] > s->size[next]))
+                next = i;
+        if (next < 0)
+            break;
+        int64_t at = lowest_gap(p, s, placed, next);
+        s->base[next] = (char *)NULL + at;
+        placed[next] = true;
+        most = at + s->size[next] > most ? at + s->size[next] : most;
+    }
+    bool ok = placed != NULL;
+    free(placed);
+    return ok ? most : -1;
+}
+
 /* Lays the stores out: workers' first, thread after thread, then the others. */
 static bool lay_out(Program *p, ProgramState *s)
 {
-    int64_t n = s->most_rows, blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS, at = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < p->nstore; i++) {
-            const StoreInfo *info = &p->store[i];
-            if (info->kind == STORE_port || (info->kind == STORE_worker) != (pass == 0))
-                continue;
-            int64_t copies = info->kind == STORE_block ? blocks
-                             : info->kind == STORE_shard ? shard_count(n)
-                                                         : 1;
-            s->size[i] = store_bytes(info, s->lengths);
-            s->base[i] = (char *)NULL + at;
-            at += s->size[i] * copies;
-        }
-        if (pass == 0) {
-            /* Threads keep clear of each other's cache sets and pages. */
-            s->worker_bytes = (size_t)((at + 4095) & ~(int64_t)4095) + 4096 + 256;
-            at = (int64_t)s->worker_bytes * s->threads;
-        }
+    int64_t n = s->most_rows, blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    for (int i = 0; i < p->nstore; i++)
+        s->size[i] = store_bytes(&p->store[i], s->lengths);
+    /* Threads keep clear of each other's pages and cache sets. */
+    int64_t worker = lay_out_worker(p, s);
+    if (worker < 0)
+        return false;
+    s->worker_bytes = (size_t)((worker + 4095) & ~(int64_t)4095) + 4096 + 256;
+    int64_t at = (int64_t)s->worker_bytes * s->threads;
+    for (int i = 0; i < p->nstore; i++) {
+        const StoreInfo *info = &p->store[i];
+        if (info->kind == STORE_port || info->kind == STORE_worker)
+            continue;
+        int64_t copies = info->kind == STORE_block   ? blocks
+                         : info->kind == STORE_shard ? shard_count(n)
+                                                     : 1;
+        s->base[i] = (char *)NULL + at;
+        at += s->size[i] * copies;
     }
     s->bytes = (size_t)at + 64;
     if (posix_memalign((void **)&s->arena, 4096, s->bytes))

@@ -35,6 +35,7 @@ typedef struct {
     int64_t unit;          /* bytes of an element (times lanes and slots) */
     int ndim;
     Dim dim[RANK_MOST];    /* its extents; bytes = unit * product, rounded up to 64 */
+    int first, last;       /* STORE_worker: steps between which it is in use; -1: never */
 } StoreInfo;
 
 typedef struct {

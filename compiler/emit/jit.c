@@ -10,6 +10,7 @@
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,8 @@ static void describe_stores(Arena *a, Emit *e, Program *p)
         StoreInfo *s = &p->store[i];
         s->kind = kinds[b->mem];
         s->port = b->port;
+        s->first = b->first;
+        s->last = b->last;
         s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? BLOCK_ROWS : 1) * b->slots;
         s->ndim = b->shape.rank;
         memcpy(s->dim, b->shape.d, sizeof s->dim);
@@ -362,5 +365,6 @@ Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
     for (int i = 0; i < p->nphase; i++)
         for (int j = 0; j < p->phase[i].ntask; j++)
             p->phase[i].task[j].run = look_up(owner->jit, p->phase[i].task[j].name);
+    malloc_trim(0); /* code generation leaves megabytes behind in each thread's heap */
     return p;
 }

@@ -43,6 +43,7 @@ typedef struct {
     int port;         /* MEM_port: which, else -1 */
     bool pad_last;    /* the last axis is stored in whole vectors */
     const Node *literal;
+    int first, last;  /* top-level steps between which it is in use */
     const char *name; /* for people */
 } Buffer;
 
@@ -141,6 +142,10 @@ typedef struct {
 /* Lowers a graph. On a limit, kernel->why is set. The graph's aux fields
  * belong to the kernel from here on. */
 Kernel *kernel_lower(Arena *a, Graph *g);
+/* The node whose storage a read of n ends at: through views and loop edges. */
+Node *kernel_base(Node *n);
+/* Fills in first and last of the buffers (a part of kernel_lower). */
+void kernel_lifetimes(Kernel *k);
 /* The tree as text. */
 char *kernel_text(Arena *a, const Kernel *k);
 /* The shape without leading N or S. */

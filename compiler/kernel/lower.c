@@ -139,7 +139,8 @@ static void classify_body(Kernel *k, const Node *scan, int phase, int loop)
 static Buffer *buffer_new(Kernel *k, MemKind mem, Dtype dt, bool lanes, Shape shape, const char *name)
 {
     Buffer *b = NEW(k->arena, Buffer);
-    *b = (Buffer){k->buffers.n, mem, dt, lanes, shape, 1, -1, false, NULL, name};
+    *b = (Buffer){.id = k->buffers.n, .mem = mem, .dtype = dt, .lanes = lanes, .shape = shape,
+                  .slots = 1, .port = -1, .name = name};
     list_push(k->arena, &k->buffers, b);
     return b;
 }
@@ -183,9 +184,8 @@ static Step *step_add(Seq *q, StepKind kind)
 
 /* ---- what is read from where ---- */
 
-/* The node whose storage an access of n ends at: views and the edges of loop
- * bodies are walked through. */
-static Node *base_of(Node *n)
+/* Views and the edges of loop bodies are walked through. */
+Node *kernel_base(Node *n)
 {
     for (;;) {
         if (is_view(n))
@@ -221,7 +221,7 @@ static void need_buffer(Kernel *k, Node *n)
  * that it is read at the nest's own index. */
 static void touch(Seq *q, const Nest *nest, Node *n, bool same_index)
 {
-    Node *base = base_of(n);
+    Node *base = kernel_base(n);
     if (base != n)
         same_index = false;
     NodeInfo *info = INFO(base);
@@ -236,7 +236,7 @@ static void touch(Seq *q, const Nest *nest, Node *n, bool same_index)
 /* The first step of q that may read n; steps before it may not. */
 static int bound_of(const Seq *q, Node *n, bool same_index)
 {
-    Node *base = base_of(n);
+    Node *base = kernel_base(n);
     const NodeInfo *info = INFO(base);
     if (info->seq != q->steps)
         return 0;
@@ -434,7 +434,7 @@ static void lower_batch_contract(Seq *q, Node *n)
     NodeInfo *info = INFO(n);
     bool acc = attr_int(n, ATTR_acc, 0) != 0;
     if (acc) {
-        Node *from = base_of(n->in[0]);
+        Node *from = kernel_base(n->in[0]);
         if (!INFO(from)->place.buffer)
             need_buffer(k, from);
         info->place = INFO(from)->place;
@@ -488,8 +488,8 @@ static void scan_carry_in(Seq *q, Node *in, Node *init, int loop)
     NodeInfo *info = INFO(in);
     Shape inner = shape_inner(&in->shape);
     if (info->cls == CLASS_shard) { /* a sum goes on where it lies */
-        if (INFO(base_of(init))->place.buffer) {
-            info->place = INFO(base_of(init))->place;
+        if (INFO(kernel_base(init))->place.buffer) {
+            info->place = INFO(kernel_base(init))->place;
             return;
         }
         if (!is_zero(init))
@@ -549,7 +549,7 @@ static void lower_scan(Seq *q, Node *n)
         const NodeInfo *in = INFO(body->inputs.at[i]);
         Node *next = body->outputs.at[i].node;
         if (in->cls == CLASS_shard) {
-            if (INFO(base_of(next))->place.buffer != in->place.buffer)
+            if (INFO(kernel_base(next))->place.buffer != in->place.buffer)
                 why(k, next, "a sum over the batch that is more than a sum of products");
             continue;
         }
@@ -659,10 +659,10 @@ static bool nest_reads(const Nest *nest, const Node *input)
 {
     for (int i = 0; i < nest->nodes.n; i++)
         for (int j = 0; j < nest->nodes.at[i]->nin; j++)
-            if (base_of(nest->nodes.at[i]->in[j]) == input)
+            if (kernel_base(nest->nodes.at[i]->in[j]) == input)
                 return true;
     for (int i = 0; i < nest->stores.n; i++)
-        if (base_of(nest->stores.at[i].value) == input)
+        if (kernel_base(nest->stores.at[i].value) == input)
             return true;
     return false;
 }
@@ -711,7 +711,7 @@ static void lower_persistent(Kernel *k, const Graph *g, int last, const Output *
 
 static void lower_output(Kernel *k, const Output *o)
 {
-    NodeInfo *info = INFO(base_of(o->node));
+    NodeInfo *info = INFO(kernel_base(o->node));
     int port = port_of(k, o->role, o->name, o->node, true);
     int phase = shape_has_batch(&o->node->shape) ? (info->phase | 1) : (info->phase + 1) & ~1;
     Seq q = seq_of_phase(k, phase);
@@ -723,7 +723,7 @@ static void lower_output(Kernel *k, const Output *o)
         return;
     }
     Place from = info->place;
-    if (base_of(o->node) != o->node || !info->nest || info->cls != CLASS_row || from.loop >= 0) {
+    if (kernel_base(o->node) != o->node || !info->nest || info->cls != CLASS_row || from.loop >= 0) {
         Buffer *b = buffer_new(k, MEM_worker, o->node->dtype, true, shape_inner(&o->node->shape),
                                o->name);
         from = (Place){b, SLOT_only, -1, false, dim_int(0)};
@@ -751,7 +751,7 @@ static int step_level(const Step *s, const Steps *steps, int least)
         const Node *const stored = i >= nest->nodes.n ? nest->stores.at[i - nest->nodes.n].value : NULL;
         const Node *n = stored ? stored : nest->nodes.at[i];
         for (int j = stored ? -1 : 0; j < (stored ? 0 : n->nin); j++) {
-            const NodeInfo *in = INFO(base_of(stored ? (Node *)stored : n->in[j]));
+            const NodeInfo *in = INFO(kernel_base(stored ? (Node *)stored : n->in[j]));
             if (in->seq != steps || in->nest == nest || in->cls == CLASS_host)
                 continue;
             int behind = steps->at[in->step]->level + 1;
@@ -866,5 +866,7 @@ Kernel *kernel_lower(Arena *a, Graph *g)
             if (p->steps.at[j]->kind == STEP_nest)
                 p->steps.at[j]->nest->flat = is_flat(p->steps.at[j]->nest);
     }
+    if (!k->why)
+        kernel_lifetimes(k);
     return k;
 }
