@@ -203,6 +203,8 @@ void progress_step(Progress *p, int64_t steps, int64_t samples, const Figure *fi
 
 void progress_end(Progress *p, const Figure *figures, int n)
 {
+    p->done_steps = p->steps; /* also when no step was worth telling us */
+    p->done_samples = p->samples;
     if (p->mode != PROGRESS_none)
         draw(p, true, figures, n);
 }
