@@ -2,6 +2,7 @@
 #include "emit/jit.h"
 
 #include "emit/emit.h"
+#include "emit/pages.h"
 #include "system.h"
 
 #include <llvm-c/Analysis.h>
@@ -10,7 +11,6 @@
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -365,6 +365,6 @@ Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
     for (int i = 0; i < p->nphase; i++)
         for (int j = 0; j < p->phase[i].ntask; j++)
             p->phase[i].task[j].run = look_up(owner->jit, p->phase[i].task[j].name);
-    malloc_trim(0); /* code generation leaves megabytes behind in each thread's heap */
+    pages_give_back();
     return p;
 }
