@@ -78,7 +78,7 @@ static void mix_error(Expander *x, Frame *f, Span bare, Span named)
     f->failed = true;
     fail(x, bare, "this layer stands alone, but other tensors here have names; name its result, "
          "or leave all names out");
-    note_at(x->d, blame(x, named), "a tensor with a name");
+    note(x, blame(x, named), "a tensor with a name");
 }
 
 static void mark_bare(Expander *x, Frame *f, Span at)
@@ -164,8 +164,6 @@ static bool run_bare(Expander *x, Frame *f, const Stmt *s)
     Val v = eval_expr(x, f->scope, s->value);
     if (v.kind == VAL_poison) {
         f->current = v;
-        if (!f->first_bare.file)
-            f->first_bare = s->span;
         return false;
     }
     if (v.kind == VAL_none)
@@ -218,7 +216,7 @@ static bool run_output(Expander *x, Frame *f, const Stmt *s)
     for (int i = 0; name && i < f->outputs.n; i++)
         if (f->output_names.at[i] && !strcmp(f->output_names.at[i], name)) {
             fail(x, s->span, "output '%s' is defined twice", name);
-            note_at(x->d, blame(x, f->output_spans.at[i]), "it is defined here already");
+            note(x, blame(x, f->output_spans.at[i]), "it is defined here already");
             return false;
         }
     if (v.kind != VAL_tuple && v.kind != VAL_list && (f->kind != DEF_function || v.kind == VAL_state)) {
@@ -323,6 +321,8 @@ static bool run_decl(Expander *x, Frame *f, const Stmt *s)
         bool good = run_declarator(x, f, s, d);
         if (!good && !scope_find(f->scope, d->name))
             scope_set(x->a, f->scope, d->name, val_poison());
+        if (!good && !strcmp(s->word, "input"))
+            f->current = val_poison();
         ok = ok && good;
     }
     return ok;

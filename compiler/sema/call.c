@@ -77,8 +77,8 @@ static bool bind_inputs(Expander *x, const Definition *d, const Inputs *in, cons
     LIST(CallArg) flat = {0};
     for (int i = 0; i < nargs; i++) {
         const Val *v = &args[i].value;
-        bool spread = !args[i].name && (v->kind == VAL_tuple || v->kind == VAL_list) &&
-                      nargs == 1 && in->n > 1;
+        bool spread = !args[i].name && nargs == 1 &&
+                      (v->kind == VAL_tuple || (v->kind == VAL_list && in->n > 1));
         for (int k = 0; spread && k < v->u.list.n; k++) {
             CallArg one = {NULL, args[i].name_span, v->u.list.at[k], args[i].span};
             list_push(x->a, &flat, one);
@@ -413,10 +413,12 @@ static Val unknown_callee(Expander *x, const Val *callee, Span at)
     const Definitions *defs = x->state && x->state->defs ? x->state->defs
                                                          : prelude_definitions(x->session);
     const char *name = callee->u.text.s;
-    const char *what = name[0] >= 'A' && name[0] <= 'Z' ? "layer" : "function";
     const char *near = callee->u.text.bare ? callee->u.text.near : NULL;
     if (!near)
         near = definition_nearest(defs, name, 0);
+    const Definition *d = near ? definition_find(defs, near, 0) : NULL;
+    bool layer = d ? (1u << d->kind & LAYERS) != 0 : name[0] >= 'A' && name[0] <= 'Z';
+    const char *what = layer ? "layer" : "function";
     return fail(x, callee->span.file ? callee->span : at, "unknown %s '%s'%s%s%s", what, name,
                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }

@@ -130,8 +130,12 @@ static bool match_dim(Expander *x, Scope *s, const Declarator *d, const Expr *e,
         return false;
     if (dim_equal(have, want))
         return true;
-    fail(x, at, "%s wants %s as '%s' with %s = %s, found %s", caller_name(x), dims_words(x, d),
-         d->name, expr_text(x->a, e), dim_text(x->a, x->top, want), shape_words(x, n));
+    if (x->frame && x->frame->kind == DEF_model)
+        fail(x, at, "input '%s' is %s, but the data has the shape %s", d->name, dims_words(x, d),
+             shape_words(x, n));
+    else
+        fail(x, at, "%s wants %s as '%s' with %s = %s, found %s", caller_name(x), dims_words(x, d),
+             d->name, expr_text(x->a, e), dim_text(x->a, x->top, want), shape_words(x, n));
     return false;
 }
 
@@ -207,11 +211,9 @@ static bool field_fits(Expander *x, Frame *f, const Declarator *d, Val *v)
              shape_words(x, n), d->name, shape_words(x, n));
         return false;
     }
-    Frame *frame = x->frame;
     bool ok = n->shape.rank - 1 == d->dims.n;
     for (int i = 0; ok && i < d->dims.n; i++)
         ok = match_dim(x, f->scope, d, d->dims.at[i], n, 1 + i, d->span);
-    x->frame = frame;
     if (n->shape.rank - 1 != d->dims.n) {
         fail(x, d->span, "input '%s' is %s, but the data has the shape %s", d->name,
              dims_words(x, d), shape_words(x, n));
@@ -295,7 +297,7 @@ Param *param_make(Expander *x, Role role, const char *name, Shape shape, Dtype d
         fail(x, x->user.file ? x->user : decl, "the shared weight '%s' has the shape %s; here it "
              "would be %s", name, shape_text(x->a, x->top, &p->shape),
              shape_text(x->a, x->top, &shape));
-        note_at(x->d, p->span, "it is made here");
+        note(x, p->span, "it is made here");
         return NULL;
     }
     p = NEW(u->a, Param);
@@ -371,7 +373,7 @@ static bool declared_twice(Expander *x, Frame *f, const Declarator *d)
         if (!strcmp(f->declared.at[i]->name, d->name)) {
             fail(x, d->span, "'%s' is declared twice", d->name);
             if (f->declared.at[i] != d)
-                note_at(x->d, blame(x, f->declared.at[i]->span), "it is declared here already");
+                note(x, blame(x, f->declared.at[i]->span), "it is declared here already");
             return true;
         }
     list_push(x->a, &f->declared, d);

@@ -374,8 +374,10 @@ static Val plain_binary(Expander *x, AstOp op, const Val *a, const Val *b, Span 
 Val binary_values(Expander *x, AstOp op, Val a, Val b, Span at)
 {
     Val out;
-    if (a.kind == VAL_poison || b.kind == VAL_poison)
+    if (a.kind == VAL_poison || b.kind == VAL_poison) {
+        unknown_name(x, a.kind == VAL_poison ? &b : &a, at);
         return val_poison();
+    }
     if (op == BIN_and || op == BIN_or) {
         if (a.kind == VAL_bool && b.kind == VAL_bool)
             return val_bool(op == BIN_and ? a.u.b && b.u.b : a.u.b || b.u.b, at);
@@ -455,9 +457,6 @@ static Val eval_binary(Expander *x, Scope *s, const Expr *e)
     if (a.kind == VAL_bool && (e->op == BIN_and || e->op == BIN_or) && a.u.b == (e->op == BIN_or))
         return a;
     Val b = eval_expr(x, s, e->kid[1]);
-    /* A chain of comparisons, a < b < c, would compare a truth value: say so. */
-    if (e->op >= BIN_lt && e->op <= BIN_ge && a.kind == VAL_bool)
-        return fail(x, e->span, "a comparison is compared; write a < b and b < c");
     return binary_values(x, e->op, a, b, e->span);
 }
 

@@ -278,7 +278,8 @@ struct Expander {
     int64_t key;                    /* next random key */
     unsigned prefer;                /* kinds of definitions that names mean first */
     int depth, expr_depth, layer_depth;
-    bool too_deep;                  /* reported */
+    bool too_deep, too_much;        /* reported */
+    bool muted;                     /* the last fail said nothing */
     int64_t work;                   /* statements and nodes so far: the limit's count */
     bool in_initial;                /* given names shape, fan_in, fan_out are known */
     bool no_batch;                  /* the init graph */
@@ -302,6 +303,8 @@ Span blame(const Expander *x, Span at);
 /* Reports (with the shapes in the user's notation where %s text is wanted) and
  * gives poison. The note tells of the call when inside a user's definition. */
 Val fail(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A note to the last fail; silent where that one was (the same place twice). */
+void note(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 Val unsupported(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Reports a bare name that means nothing ("unknown name"); false for all else. */

@@ -36,7 +36,7 @@ static char *signature(Expander *x, const Definition *d)
 static void note_signature(Expander *x, const Definition *d)
 {
     Span at = d->is_prelude ? (Span){0} : d->stmt->span;
-    note_at(x->d, at, "%s %s", def_kind_name(d->kind), signature(x, d));
+    note(x, at, "%s %s", def_kind_name(d->kind), signature(x, d));
 }
 
 /* ---- arguments that name a function: activation=relu, "relu", ReLU() ---- */
@@ -136,6 +136,8 @@ static void unknown_argument(Expander *x, const Definition *d, const CallArg *a)
     }
     for (int i = 0; d->kind == DEF_cell && i < NRNN; i++)
         list_push(x->a, &all, rnn_names[i]);
+    if (d->kind == DEF_cell)
+        list_push(x->a, &all, "initial_state");
     const char *near = nearest_name(a->name, all.at, all.n);
     fail(x, a->name_span, "%s has no argument '%s'%s%s%s", d->name, a->name,
          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
@@ -363,6 +365,9 @@ bool instance_place(Expander *x, Instance *in, Span at)
     const Recipe *r = in->recipe;
     if (in->path)
         return true;
+    if (!work_left(x, at))
+        return false;
+    x->work += 100; /* names are looked up in lists: layers cost more than operations */
     const char *base = r->name ? r->name : snake_case(x->a, r->def->name);
     const char *path = path_join(x->a, in->parent, base);
     int k = (*name_count(x, path))++;

@@ -172,14 +172,11 @@ static Val read_undefined(Expander *x, const State *st, Span at)
 {
     const Stmt *body = x->frame->stmt;
     Span later = find_definition((const Stmt *const *)body->body.at, body->body.n, st->name);
-    fail(x, at, "%s[t] is read before it is defined%s", st->name,
-         later.file ? "; the last step's value is " : "");
-    if (later.file) { /* finish the sentence with the name to write */
-        Message *m = &x->d->messages.at[x->d->messages.n - 1];
-        if (m->kind == DIAG_error)
-            m->text = arena_printf(x->d->arena, "%s%s[t-1]", m->text, st->name);
-        note_at(x->d, blame(x, later), "it is defined here");
-    }
+    if (!later.file)
+        return fail(x, at, "%s[t] is read before it is defined", st->name);
+    fail(x, at, "%s[t] is read before it is defined; the last step's value is %s[t-1]", st->name,
+         st->name);
+    note(x, blame(x, later), "it is defined here");
     return val_poison();
 }
 
@@ -228,7 +225,7 @@ static bool set_state(Expander *x, State *st, const Val *v, Span target, Span at
 {
     if (st->is_defined) {
         fail(x, target, "%s[t] is defined twice", st->name);
-        note_at(x->d, blame(x, st->defined), "it is defined here already");
+        note(x, blame(x, st->defined), "it is defined here already");
         return false;
     }
     st->is_defined = true;
@@ -243,7 +240,7 @@ static bool set_state(Expander *x, State *st, const Val *v, Span target, Span at
     if (!wide) {
         fail(x, at, "the state %s is %s, but its new value is %s", st->name,
              shape_text(x->a, x->top, &st->shape), shape_words(x, n));
-        note_at(x->d, blame(x, st->decl), "%s is declared here", st->name);
+        note(x, blame(x, st->decl), "%s is declared here", st->name);
         return false;
     }
     st->now = wide;
@@ -496,7 +493,7 @@ static Val fail_sequence(Expander *x, const Instance *self, const Declarator *d,
                !from->recipe->rnn.return_sequences) {
         fail(x, at, "%s wants [time, features], found %s: the %s before it gives its last output "
              "only; add return_sequences=true to it", cell, have, from->recipe->def->name);
-        note_at(x->d, blame(x, v->span), "this %s", from->recipe->def->name);
+        note(x, blame(x, v->span), "this %s", from->recipe->def->name);
         return val_poison();
     } else {
         fail(x, at, "%s wants [time, features], found %s", cell, have);

@@ -165,7 +165,7 @@ Node *import_node(Expander *x, Node *n, Span at)
         fail(x, at, "what is computed before the loop over time (an initial value, `once`, an "
              "initialiser) cannot depend on '%s', which belongs to the step",
              n->name ? n->name : op_info[n->op].name);
-        note_at(x->d, blame(x, n->span), "it is computed here");
+        note(x, blame(x, n->span), "it is computed here");
     }
     return in;
 }
@@ -268,9 +268,11 @@ Node *val_to_tensor(Expander *x, const Val *v, Span at)
     case VAL_bool: return make_const_of(x->g, DT_bool, v->u.b);
     case VAL_extent: return make_dim(x->g, v->u.dim);
     case VAL_step: return step_tensor(x, v->u.back, at);
-    case VAL_list:
+    case VAL_list: return list_tensor(x, v, at);
     case VAL_tuple:
-        return list_tensor(x, v, at);
+        fail(x, at, "one tensor is needed here, found %d; take one as in x[0], or give all names",
+             v->u.list.n);
+        return NULL;
     case VAL_definition:
     case VAL_recipe:
     case VAL_instance:
@@ -315,7 +317,7 @@ void note_operand(Expander *x, const Val *v, Span at, const char *words)
 {
     Span where = blame(x, v->span);
     if (v->kind == VAL_tensor && where.file && (where.lo != at.lo || where.hi != at.hi))
-        note_at(x->d, where, "%s comes from here", words);
+        note(x, where, "%s comes from here", words);
 }
 
 /* Two operands that do not broadcast: names the sizes that clash. */
@@ -357,8 +359,10 @@ bool work_left(Expander *x, Span at)
 {
     if (++x->work < WORK_MOST)
         return true;
-    if (x->work == WORK_MOST)
-        unsupported(x, at, "the model expands to more than %d operations", WORK_MOST);
+    if (!x->too_much)
+        unsupported(x, at, "the model expands to more than %d operations (a layer counts 100)",
+                    WORK_MOST);
+    x->too_much = true;
     return false;
 }
 
@@ -433,8 +437,10 @@ int axis_of(Expander *x, const Val *axis, const Node *n, Span at, bool *is_batch
         return 1;
     }
     if (axis->kind == VAL_string) {
-        if (!unknown_name(x, axis, at))
-            fail(x, at, "unknown axis '%s'; an axis is a number, time or batch", axis->u.text.s);
+        static const char *const all[] = {"time", "batch"};
+        const char *near = nearest_name(axis->u.text.s, all, 2);
+        fail(x, axis->span, "unknown axis '%s': an axis is a number, time or batch%s%s%s",
+             axis->u.text.s, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         return -1;
     }
     int64_t i;

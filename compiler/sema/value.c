@@ -93,7 +93,7 @@ bool val_is_string(const Val *v, const char *s)
 static char *tensor_words(Expander *x, const Node *n)
 {
     if (n->shape.rank == (shape_has_batch(&n->shape) ? 1 : 0))
-        return arena_strdup(x->a, "a number a sample");
+        return arena_strdup(x->a, "a number per sample");
     return arena_printf(x->a, "a tensor %s", shape_words(x, n));
 }
 
@@ -239,6 +239,18 @@ Span blame(const Expander *x, Span at)
     return x->user.file ? x->user : at;
 }
 
+/* One mistake is one message: a second one at the very same place says nothing. */
+static bool told_already(const Expander *x, Span at)
+{
+    for (int i = 0; at.file && i < x->d->messages.n; i++) {
+        const Message *m = &x->d->messages.at[i];
+        if ((m->kind == DIAG_error || m->kind == DIAG_unsupported) && m->span.file == at.file &&
+            m->span.lo == at.lo && m->span.hi == at.hi)
+            return true;
+    }
+    return false;
+}
+
 /* Inside a definition of the user's: where it was called. */
 static void note_call(Expander *x, Span at)
 {
@@ -254,8 +266,11 @@ Val fail(Expander *x, Span at, const char *format, ...)
     const char *text = arena_vprintf(x->a, format, ap);
     va_end(ap);
     Span where = blame(x, at);
-    error_at(x->d, where, "%s", text);
-    note_call(x, where);
+    x->muted = told_already(x, where);
+    if (!x->muted) {
+        error_at(x->d, where, "%s", text);
+        note_call(x, where);
+    }
     return val_poison();
 }
 
@@ -266,9 +281,22 @@ Val unsupported(Expander *x, Span at, const char *format, ...)
     const char *text = arena_vprintf(x->a, format, ap);
     va_end(ap);
     Span where = blame(x, at);
-    unsupported_at(x->d, where, "%s", text);
-    note_call(x, where);
+    x->muted = told_already(x, where);
+    if (!x->muted) {
+        unsupported_at(x->d, where, "%s", text);
+        note_call(x, where);
+    }
     return val_poison();
+}
+
+void note(Expander *x, Span at, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    const char *text = arena_vprintf(x->a, format, ap);
+    va_end(ap);
+    if (!x->muted)
+        note_at(x->d, at, "%s", text);
 }
 
 bool unknown_name(Expander *x, const Val *v, Span at)
