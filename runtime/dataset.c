@@ -174,7 +174,7 @@ char *identifier(Arena *a, const char *name, size_t n)
     return s;
 }
 
-const char *shape_text(Arena *a, int rank, const int64_t *dim)
+const char *dims_text(Arena *a, int rank, const int64_t *dim)
 {
     if (!rank)
         return "a number";
@@ -330,7 +330,7 @@ static bool check_fields(const Dataset *ds, Diag *d, Span at)
         const DataArray *f = &ds->field[i];
         if (f->sample_bytes == 0)
             return error_at(d, at, "field '%s' has samples of shape %s, which hold nothing",
-                            f->name, shape_text(d->arena, f->rank, f->dim));
+                            f->name, dims_text(d->arena, f->rank, f->dim));
         if (dataset_field(ds, f->name) != i)
             return error_at(d, at, "two fields would be named '%s'", f->name);
     }

@@ -108,7 +108,7 @@ Dataset *dataset_open_file(Arena *a, Diag *d, Span at, const char *path, const c
         return NULL;
     if (ds->count == 0 || ds->field[0].sample_bytes == 0) {
         error_at(d, at, "'%s' is empty: it holds %lld samples of shape %s", path,
-                 (long long)ds->count, shape_text(d->arena, ds->field[0].rank, ds->field[0].dim));
+                 (long long)ds->count, dims_text(d->arena, ds->field[0].rank, ds->field[0].dim));
         return NULL;
     }
     return dataset_load(ds, d) ? ds : NULL;

@@ -128,16 +128,16 @@ bool idx_open(Arena *a, Diag *d, Span at, const char *path, IdxFile *f)
     size_t bytes, header = 4 + 4 * (size_t)f->rank;
     if (!shape_bytes(f->rank, f->dim, (size_t)stored_size(f->code), &bytes))
         return error_at(d, at, "'%s' is corrupt: its header claims samples of shape %s", path,
-                        shape_text(a, f->rank, f->dim));
+                        dims_text(a, f->rank, f->dim));
     if (!compressed && (size_t)size != bytes + header)
         return error_at(d, at, "'%s' %s: %lld bytes found, and %zu are needed for shape %s", path,
                         (size_t)size < bytes + header ? "is truncated" : "is too long",
-                        (long long)size, bytes + header, shape_text(a, f->rank, f->dim));
+                        (long long)size, bytes + header, dims_text(a, f->rank, f->dim));
     if (compressed && bytes / DEFLATE_MOST > (size_t)size)
         return error_at(d, at,
                         "'%s' is corrupt or truncated: its header claims shape %s, which is %zu "
                         "bytes, and %lld compressed bytes cannot hold them",
-                        path, shape_text(a, f->rank, f->dim), bytes, (long long)size);
+                        path, dims_text(a, f->rank, f->dim), bytes, (long long)size);
     return true;
 }
 
@@ -179,12 +179,12 @@ const void *idx_load(Arena *a, Diag *d, const IdxFile *f)
     if (got < (int64_t)bytes || cut) {
         error_at(d, f->at, "'%s' is truncated: %lld bytes found%s, and %zu are needed for shape %s",
                  f->path, (long long)got + (long long)header, compressed ? " in its gzip data" : "",
-                 bytes + header, shape_text(a, f->rank, f->dim));
+                 bytes + header, dims_text(a, f->rank, f->dim));
         return NULL;
     }
     if (extra) {
         error_at(d, f->at, "'%s' is too long: more than %zu bytes found, which is all of shape %s",
-                 f->path, bytes + header, shape_text(a, f->rank, f->dim));
+                 f->path, bytes + header, dims_text(a, f->rank, f->dim));
         return NULL;
     }
     if (f->code == 0x09) {
@@ -221,9 +221,9 @@ static bool check_pair(Opening *o, const IdxSet *s, int part)
             same = a->dim[i] == b->dim[i];
         if (!same)
             return error_at(o->d, b->at, "'%s' has samples %s %s, and '%s' has %s %s", a->path,
-                            dtype_name(a->dtype), shape_text(o->a, a->rank - 1, a->dim + 1),
+                            dtype_name(a->dtype), dims_text(o->a, a->rank - 1, a->dim + 1),
                             b->path, dtype_name(b->dtype),
-                            shape_text(o->a, b->rank - 1, b->dim + 1));
+                            dims_text(o->a, b->rank - 1, b->dim + 1));
     }
     return true;
 }
@@ -293,11 +293,11 @@ static bool mnist_open(Opening *o)
         if (x->code != 0x08 || x->rank != 3)
             return error_at(o->d, x->at, "'%s' has samples %s %s, and u8 [28, 28] are needed",
                             x->path, dtype_name(x->dtype),
-                            shape_text(o->a, x->rank - 1, x->dim + 1));
+                            dims_text(o->a, x->rank - 1, x->dim + 1));
         if (y->code != 0x08 || y->rank != 1)
             return error_at(o->d, y->at, "'%s' has labels %s %s, and one u8 each is needed",
                             y->path, dtype_name(y->dtype),
-                            shape_text(o->a, y->rank - 1, y->dim + 1));
+                            dims_text(o->a, y->rank - 1, y->dim + 1));
     }
     if (!idx_set_open(o, s))
         return false;

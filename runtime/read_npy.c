@@ -171,7 +171,7 @@ bool npy_header(Arena *a, Diag *d, NpyFile *f, const uint8_t *at, size_t size, s
     if (!shape_bytes(f->rank, f->dim, (size_t)f->size, &f->bytes) ||
         !shape_bytes(f->rank, f->dim, (size_t)dtype_size(f->dtype), &kept))
         return error_at(d, f->at, "'%s' is corrupt: its header claims shape %s", name,
-                        shape_text(a, f->rank, f->dim));
+                        dims_text(a, f->rank, f->dim));
     return true;
 }
 
@@ -289,7 +289,7 @@ static bool open_header(Arena *a, Diag *d, NpyFile *f, int fd, size_t size)
     if (size - f->header != f->bytes)
         return error_at(d, f->at, "'%s' %s: %zu bytes found, and %zu are needed for shape %s",
                         f->path, size - f->header < f->bytes ? "is truncated" : "is too long", size,
-                        f->header + f->bytes, shape_text(a, f->rank, f->dim));
+                        f->header + f->bytes, dims_text(a, f->rank, f->dim));
     if (f->rank == 0)
         return error_at(d, f->at, "'%s' is a single number, and an array of samples is needed",
                         f->path);
@@ -357,9 +357,9 @@ static bool check_fields(Opening *o, const NpySet *s)
             same = x->dim[k] == y->dim[k];
         if (!same)
             return error_at(o->d, f->at, "'%s' has samples %s %s, and '%s' has %s %s", x->path,
-                            dtype_name(x->dtype), shape_text(o->a, x->rank - 1, x->dim + 1),
+                            dtype_name(x->dtype), dims_text(o->a, x->rank - 1, x->dim + 1),
                             y->path, dtype_name(y->dtype),
-                            shape_text(o->a, y->rank - 1, y->dim + 1));
+                            dims_text(o->a, y->rank - 1, y->dim + 1));
     }
     return true;
 }

@@ -214,7 +214,7 @@ static bool member_open(Arena *a, Diag *d, const Archive *z, Member *m)
         return error_at(d, z->at, "array '%s' in '%s' is truncated or corrupt: %llu bytes found, "
                                   "and %llu are needed for shape %s",
                         m->name, z->path, (unsigned long long)m->size, (unsigned long long)needed,
-                        shape_text(a, m->npy.rank, m->npy.dim));
+                        dims_text(a, m->npy.rank, m->npy.dim));
     return true;
 }
 
@@ -316,9 +316,9 @@ static bool check_part(Opening *o, const NpzField *first, const NpzField *f, int
     for (int k = 1; same && k < t->rank; k++)
         same = t->dim[k] == x->dim[k];
     return same || error_at(o->d, at, "array '%s' has samples %s %s, and '%s' has %s %s", t->member,
-                            dtype_name(t->dtype), shape_text(o->a, t->rank - 1, t->dim + 1),
+                            dtype_name(t->dtype), dims_text(o->a, t->rank - 1, t->dim + 1),
                             x->member, dtype_name(x->dtype),
-                            shape_text(o->a, x->rank - 1, x->dim + 1));
+                            dims_text(o->a, x->rank - 1, x->dim + 1));
 }
 
 static bool npz_open(Opening *o)

@@ -61,7 +61,7 @@ const char *const *number_names(Arena *a, int n);
 /* A name that can be written in a model: other characters become '_'. */
 char *identifier(Arena *a, const char *name, size_t n);
 /* "[28, 28]"; "a number" for rank 0. */
-const char *shape_text(Arena *a, int rank, const int64_t *dim);
+const char *dims_text(Arena *a, int rank, const int64_t *dim);
 
 /* Product of dims and element size; false when it overflows or a dim is negative. */
 bool shape_bytes(int rank, const int64_t *dim, size_t element, size_t *bytes);
