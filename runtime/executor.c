@@ -19,6 +19,7 @@ typedef struct ProgramState {
     char *arena;
     size_t bytes;
     int64_t *size;         /* of each store, in bytes */
+    int64_t *offset;       /* of each store in the arena */
     char **base;           /* of each store; a worker's: of thread 0 */
     size_t worker_bytes;   /* from one thread's workspace to the next */
 } ProgramState;
@@ -65,10 +66,12 @@ static void release_memory(ProgramState *s)
     free(s->frame);
     free(s->arena);
     free(s->size);
+    free(s->offset);
     free(s->base);
     s->frame = NULL;
     s->arena = NULL;
     s->size = NULL;
+    s->offset = NULL;
     s->base = NULL;
     s->bytes = 0;
 }
@@ -94,7 +97,7 @@ static int64_t lowest_gap(const Program *p, const ProgramState *s, const bool *p
     for (bool moved = true; moved;) {
         moved = false;
         for (int j = 0; j < p->nstore; j++) {
-            int64_t begin = s->base[j] - (char *)NULL, end = begin + s->size[j];
+            int64_t begin = s->offset[j], end = begin + s->size[j];
             if (placed[j] && meet(&p->store[i], &p->store[j]) && at < end && begin < at + s->size[i]) {
                 at = end;
                 moved = true;
@@ -118,7 +121,7 @@ static int64_t lay_out_worker(const Program *p, ProgramState *s)
         if (next < 0)
             break;
         int64_t at = lowest_gap(p, s, placed, next);
-        s->base[next] = (char *)NULL + at;
+        s->offset[next] = at;
         placed[next] = true;
         most = at + s->size[next] > most ? at + s->size[next] : most;
     }
@@ -146,7 +149,7 @@ static bool lay_out(Program *p, ProgramState *s)
         int64_t copies = info->kind == STORE_block   ? blocks
                          : info->kind == STORE_shard ? shard_count(n)
                                                      : 1;
-        s->base[i] = (char *)NULL + at;
+        s->offset[i] = at;
         at += s->size[i] * copies;
     }
     s->bytes = (size_t)at + 64;
@@ -154,7 +157,7 @@ static bool lay_out(Program *p, ProgramState *s)
         return false;
     for (int i = 0; i < p->nstore; i++)
         if (p->store[i].kind != STORE_port)
-            s->base[i] = s->arena + (s->base[i] - (char *)NULL);
+            s->base[i] = s->arena + s->offset[i];
     return true;
 }
 
@@ -171,9 +174,10 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
     s->lengths[SYM_N] = rows;
     s->lengths[SYM_S] = shard_count(rows);
     s->size = calloc((size_t)p->nstore + 1, sizeof *s->size);
+    s->offset = calloc((size_t)p->nstore + 1, sizeof *s->offset);
     s->base = calloc((size_t)p->nstore + 1, sizeof *s->base);
     s->frame = calloc((size_t)s->threads, sizeof *s->frame);
-    if (!s->size || !s->base || !s->frame || !lay_out(p, s))
+    if (!s->size || !s->offset || !s->base || !s->frame || !lay_out(p, s))
         return false;
     for (int i = 0; i < s->threads; i++) {
         size_t bytes = sizeof(Frame) + sizeof(char *) * (size_t)p->nstore;
