@@ -321,8 +321,10 @@ static bool run_decl(Expander *x, Frame *f, const Stmt *s)
         bool good = run_declarator(x, f, s, d);
         if (!good && !scope_find(f->scope, d->name))
             scope_set(x->a, f->scope, d->name, val_poison());
-        if (!good && !strcmp(s->word, "input"))
+        if (!good && !strcmp(s->word, "input")) {
+            scope_set(x->a, f->scope, d->name, val_poison());
             f->current = val_poison();
+        }
         ok = ok && good;
     }
     return ok;
