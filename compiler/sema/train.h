@@ -37,7 +37,6 @@ typedef struct TrainState {
     LIST(ParsedSetting) parsed;
     LIST(Edit) edits;
     bool optimizer_checked;
-    struct { int n; MetricInfo *at; } metrics;
 } TrainState;
 
 /* Made on first use. */

@@ -108,7 +108,8 @@ static const Case files[] = {
     {"data d = nowhere()\nmodel m { input x[3]\n y = x\n output y }\n"
      "train { target = y\n loss = mse }\n", "unknown reader 'nowhere'"},
     {"data d = set()\nmodel m { input q[4]\n output y = q }\ntrain { target = y\n loss = mse }\n",
-     "no field of the data 'd' fits the input 'q'; its fields are x [3], y [3], label [], wide [5]"},
+     "no field of the data 'd' fits the input 'q'; its fields are x [3], y [3], label [], "
+     "wide [5]"},
     {"data d = set() { z = standardize(x) }\nmodel m { input x[3]\n output y = x }\n"
      "train { target = y\n loss = mse }\n",
      "standardize: statistics of the training data cannot be fitted yet; write the mean and "

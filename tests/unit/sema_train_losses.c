@@ -230,7 +230,8 @@ static void loss_case(Test *t, const char *text, RowFn row, bool label)
 {
     Unit *u;
     Graph *g;
-    Value *out = run(t, arena_printf(t->a, model_text, label ? "label" : "y", text, "none"), &u, &g);
+    const char *target = label ? "label" : "y";
+    Value *out = run(t, arena_printf(t->a, model_text, target, text, "none"), &u, &g);
     if (out) /* outputs are float32 data: their rounding is the tolerance */
         test_near(t, text, value_get(test_output(g, out, ROLE_loss, "loss"), 0),
                   mean_of(row, label), 1e-6);
@@ -264,7 +265,7 @@ static const struct { const char *text, *name; bool label; double want; } metric
     {"[sparse_categorical_accuracy]", "sparse_categorical_accuracy", true, 3.0 / 5},
     {"[binary_accuracy]", "binary_accuracy", false, 11.0 / 15},
     {"[TopKCategoricalAccuracy(k=2, name=\"top2\")]", "top2", false, 4.0 / 5},
-    {"[sparse_top_k_categorical_accuracy(k=2)]", "sparse_top_k_categorical_accuracy", true, 4.0 / 5},
+    {"[sparse_top_k_categorical_accuracy(k=2)]", "sparse_top_k_categorical_accuracy", true, 0.8},
     {"[precision]", "precision", false, 2.0 / 3},
     {"[Recall()]", "recall", false, 2.0 / 5},
     {"[AUC(num_thresholds=5)]", "auc", false, 0.72},

@@ -212,13 +212,27 @@ static void test_gradchecks(Test *t)
     }
 }
 
+/* Labels as stored, more classes than the output has entries. */
+static void test_classes(Test *t)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    t->schema.nclass = 4;
+    t->schema.classes = names;
+    Unit *u = test_open(t, "data d = set()\nlayer Fit { input x\n param w[2, 3] = zeros\n"
+                           " output (x @ w)[-1] }\nmodel net { input series[4, 2]\n Fit() }\n"
+                           "train { target = label\n loss = sparse_categorical_crossentropy }\n");
+    expect(t, !u && t->d->messages.n > 0 &&
+              !strcmp(t->d->messages.at[0].text, "the data 'd' has 4 classes, but the output has "
+                      "only 3 entries"), "classes that do not fit");
+}
+
 static void test_help(Test *t)
 {
     t->s = session_new(t->a, t->d, DT_f32);
     const char *near, *const *names;
     char *text = definition_help(t->s, t->a, "Adam", &near);
-    expect(t, text && strstr(text, "optimizer Adam(learning_rate=0.001") && strstr(text, "clipnorm") &&
-              strstr(text, "update -rate * m[t]") && strstr(text, "Kingma"), "help of Adam");
+    expect(t, text && strstr(text, "optimizer Adam(learning_rate=0.001") &&
+              strstr(text, "clipnorm") && strstr(text, "update -rate * m[t]") && strstr(text, "Kingma"), "help of Adam");
     expect(t, !strstr(text ? text : "", "AdamW"), "help of Adam alone");
     text = definition_help(t->s, t->a, "MeanSquaredError", &near);
     expect(t, text && strstr(text, "mean((y_true - y_pred)**2, axis=-1)"), "help by Keras's name");
@@ -233,7 +247,7 @@ static void test_help(Test *t)
 int main(void)
 {
     static void (*const tests[])(Test *) = {test_data, test_init, test_mask, test_settings,
-                                            test_gradchecks, test_help};
+                                            test_gradchecks, test_classes, test_help};
     int failed = 0;
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         Test t = {0};
