@@ -90,7 +90,10 @@ void report_start(const Training *t)
     fprintf(stderr, "\ncompiled in %.0f ms for %s, %d thread%s; run folder %s\n",
             1e3 * t->compile_seconds, target_of(t), threads_of(t), threads_of(t) == 1 ? "" : "s",
             t->run->dir);
-    if (t->resumed)
+    if (t->state.epoch >= t->epochs)
+        fprintf(stderr, "nothing is left to train: %lld epochs are done and epochs is %lld\n",
+                (long long)t->state.epoch, (long long)t->epochs);
+    else if (t->resumed)
         fprintf(stderr, "resumed after epoch %lld, step %lld\n", (long long)t->state.epoch,
                 (long long)t->state.step);
     arena_free(a);
@@ -129,6 +132,7 @@ void report_end(const Training *t, LoopEnd how)
             json_field_text("reason", word[how]),
             json_field_integer("epochs", s->epoch),
             json_field_integer("steps", s->step),
+            json_field_integer("position", s->position),
             json_field_number("seconds", s->seconds),
             json_field_text("monitor", t->monitor),
             json_field_number("best", s->best),

@@ -19,6 +19,12 @@ weft 0 predict run image=x.idx $ENGINE --quiet --out y.csv
 head -n 1 y.csv | grep -q '^sample,class,probability,p_0' || fail "y.csv: $(head -n 1 y.csv)"
 weft 0 predict run x.idx $ENGINE --quiet --out y.npy
 head -c 6 y.npy | grep -q NUMPY || fail "y.npy is no NPY"
+# A picture of a stroke, 20x20, is scaled to the input's size.
+base64 -d >one.png <<'END'
+iVBORw0KGgoAAAANSUhEUgAAABQAAAAUCAAAAACo4kLRAAAAFElEQVR42mNgIBn8B4JRQeoJEgQAUDA/wembXLMAAAAASUVORK5CYII=
+END
+weft 0 predict run one.png $ENGINE
+out_has '^ +0  [0-9] +0\.[0-9]+'
 weft 1 predict run x.idx $ENGINE --out y.txt
 err_has '.csv or .npy'
 weft 1 predict run nothing.png $ENGINE

@@ -7,26 +7,37 @@ same_bits whole/last.safetensors parts/last.safetensors
 same_bits whole/best.safetensors parts/best.safetensors
 cmp -s whole/history.csv parts/history.csv || fail "history differs"
 
-# Interrupted in mid-epoch, several times; the run's own model.
-sed 's/train=200/train=2000/' tiny.model >long.model
+# Interrupted again and again, in mid-epoch: SIGTERM once the training has begun.
+sed 's/train=200/train=3000/; s/batch_size       = 32/batch_size = 4/' tiny.model >long.model
 weft 0 train long.model $ENGINE --quiet --run-dir calm
-"$WEFT" train long.model $ENGINE --quiet --run-dir cut >out 2>err &
-pid=$!
-sleep 0.4
-kill -INT $pid
-wait $pid
-code=$?
-last_command="interrupted training"
-if [ $code -eq 130 ]; then
-    exists cut/last.safetensors
-    weft 0 train $ENGINE --resume cut
-    err_has 'resumed'
-elif [ $code -ne 0 ]; then
-    fail "exit code $code"
-fi
+interrupted=0
+arguments="long.model --run-dir cut"
+for pause in 0.05 0.2 0.4 0.1 0.3 60; do
+    last_command="train $arguments, SIGTERM after $pause s"
+    "$WEFT" train $arguments $ENGINE --json >out 2>err &
+    pid=$!
+    for i in $(seq 400); do
+        grep -q '"start"' out && break
+        sleep 0.02
+    done
+    [ "$pause" = 60 ] || { sleep $pause; kill -TERM $pid; }
+    code=0
+    wait $pid || code=$?
+    case $code in
+    143) [ "$(json end reason)" = interrupted ] || fail "reason is $(json end reason)" ;;
+    0) break ;;
+    *) fail "exit code $code" ;;
+    esac
+    [ "$(json end position)" = 0 ] || interrupted=$((interrupted + 1))
+    arguments="--resume cut"
+done
+[ $interrupted -gt 0 ] || fail "never interrupted in mid-epoch"
 same_bits calm/last.safetensors cut/last.safetensors
+same_bits calm/best.safetensors cut/best.safetensors
 cmp -s calm/history.csv cut/history.csv || fail "history differs"
 
+weft 0 train $ENGINE --resume whole --epochs 1
+err_has 'nothing is left to train'
 weft 1 train tiny.model $ENGINE --resume nowhere
 err_has 'nowhere'
 weft 1 train tiny.model $ENGINE --resume whole --seed 4
