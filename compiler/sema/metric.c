@@ -155,13 +155,6 @@ static void cut(Arena *a, Metric *m, Stmts *early, Stmts *late)
 
 /* ---- the second half: the end of an epoch ---- */
 
-static bool no_sum(Expander *x, Frame *f, const Stmt *s)
-{
-    (void)f;
-    return error_at(x->d, s->span, "a sum cannot be made of other sums; compute from them in the "
-                    "output");
-}
-
 /* Per-sample tensors are gone by then: mentioning one is the user's mistake. */
 static bool check_late(Expander *x, const Scope *early, const Stmt *s)
 {
@@ -215,7 +208,6 @@ static bool take_output(Expander *x, Metric *m, Frame *f)
 static bool finish_metric(Expander *x, Metric *m, const Scope *early, Scope *formals,
                           const Stmts *late, Span at)
 {
-    static const FrameHooks hooks = {.declare = no_sum};
     Expander saved = *x;
     m->finish = graph_new(x->state->a, m->name);
     x->g = x->top = m->finish;
@@ -228,8 +220,6 @@ static bool finish_metric(Expander *x, Metric *m, const Scope *early, Scope *for
     Scope *scope = late_scope(x, m, early, formals);
     Frame *f = ok ? frame_enter(x, m->def, m->def->stmt, DEF_metric, scope, NULL, at) : NULL;
     if (f) {
-        f->hooks = &hooks;
-        f->data = m;
         ok = frame_run(x, f, late->at, late->n) && take_output(x, m, f);
         frame_leave(x, f);
     }
@@ -252,6 +242,10 @@ static bool run_definition(Expander *x, Metric *m, const Recipe *r, Val *in, Spa
     LIST(const Declarator *) decls = {0};
     cut(x->a, m, &early, &late);
     const Stmt *def = m->def->stmt;
+    for (int i = 0; i < late.n; i++)
+        if (late.at[i]->kind == ST_decl)
+            return error_at(x->d, late.at[i]->span, "a sum cannot be made of other sums; compute "
+                            "from them in the output");
     for (int i = 0; i < def->body.n; i++)
         for (int k = 0; !strcmp(def->body.at[i]->word ? def->body.at[i]->word : "", "input") &&
                         k < def->body.at[i]->decls.n; k++)

@@ -70,7 +70,13 @@ typedef struct {
     bool init;                /* only the slots' initial values are wanted */
     Node *weight, *change;    /* change: the sum of the updates so far */
     LIST(Slot) slots;
+    int trouble;              /* messages before: a slot that failed is not blamed again */
 } Body;
+
+static int messages(const Expander *x)
+{
+    return x->d->nerror + x->d->nunsupported + x->d->nsuppressed;
+}
 
 static Node *slot_input(Expander *x, Frame *f, const Slot *s)
 {
@@ -132,6 +138,8 @@ static Val read_slot(Expander *x, Frame *f, int index, int back, Span at)
         return val_tensor(s->before, at);
     if (back == 0 && s->after)
         return val_tensor(s->after, at);
+    if (back == 0 && messages(x) > b->trouble)
+        return val_poison();
     if (back == 0) {
         fail(x, at, "%s[t] is read before it is defined; %s[t-1] is its value before this step",
              name, name);
@@ -340,7 +348,8 @@ static bool one_param(Expander *x, Group *g, const Param *p, Node *weight, Node 
 {
     Wrap *w = &g->wrap;
     Span at = g->span;
-    Body b = {.param = p, .init = init, .weight = wrap_decay(x, w, weight)};
+    Body b = {.param = p, .init = init, .weight = wrap_decay(x, w, weight),
+              .trouble = messages(x)};
     Node *clipped = wrap_clip(x, w, grad);
     Span user = x->user;
     x->user = at;

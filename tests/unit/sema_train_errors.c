@@ -101,6 +101,14 @@ static const Case lines[] = {
 };
 
 static const Case files[] = {
+    {"data d = set()\nmetric two { input y_true, y_pred\n sum a = 1\n sum b = a * 2\n output b }\n"
+     "model m { input x[3]\n output y = x }\n"
+     "train { target = y\n loss = mse\n metrics = [two] }\n",
+     "a sum cannot be made of other sums; compute from them in the output"},
+    {"data d = set()\noptimizer Far(learning_rate=1) { slot m\n m[t] = m[t-2]\n update m[t] }\n"
+     "layer Scale { input x\n param w[3] = ones\n output x * w }\n"
+     "model m { input x[3]\n Scale() }\ntrain { target = y\n loss = mse\n optimizer = Far }\n",
+     "a slot remembers one step: m[t-1], not m[t-2]; keep more in further slots"},
     {"data d = set()\nlayer Scale { input x\n param w[3] = ones\n output x * w }\n"
      "model m { input x[3]\n Scale()\n Scale() }\n"
      "train { target = y\n loss = mse\n optimizer = {scale_1: SGD()} }\n",

@@ -232,7 +232,8 @@ static void test_help(Test *t)
     const char *near, *const *names;
     char *text = definition_help(t->s, t->a, "Adam", &near);
     expect(t, text && strstr(text, "optimizer Adam(learning_rate=0.001") &&
-              strstr(text, "clipnorm") && strstr(text, "update -rate * m[t]") && strstr(text, "Kingma"), "help of Adam");
+              strstr(text, "clipnorm") && strstr(text, "update -rate * m[t]") &&
+              strstr(text, "Kingma"), "help of Adam");
     expect(t, !strstr(text ? text : "", "AdamW"), "help of Adam alone");
     text = definition_help(t->s, t->a, "MeanSquaredError", &near);
     expect(t, text && strstr(text, "mean((y_true - y_pred)**2, axis=-1)"), "help by Keras's name");
