@@ -249,7 +249,7 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped)
         error_at(j->diag, nowhere, "--emit-dump %s: expected kernel, llvm or asm", dump);
         return NULL;
     }
-    JitOptions jit = {.diag = j->diag, .dump = dump};
+    JitOptions jit = {.diag = j->diag, .dump = dump, .debug = option_on(j->options, OPT_debug)};
     return engine_new(j->arena, j->diag, j->unit->span, g, option_on(o, OPT_interpret), &jit);
 }
 
