@@ -7,6 +7,23 @@
 
 typedef struct { CallArg *at; int n; bool bad; } Args;
 
+/* kernel_initializer=2 * he_normal(): means something for a given shape only. */
+static bool is_later(const Arg *a)
+{
+    size_t n = a->name ? strlen(a->name) : 0;
+    ExprKind k = a->value->kind;
+    return n >= 11 && !strcmp(a->name + n - 11, "initializer") &&
+           (k == EX_call || k == EX_binary || k == EX_unary);
+}
+
+static Val later(Scope *s, const Expr *e)
+{
+    Val v = {.kind = VAL_later, .span = e->span};
+    v.u.later.value = e;
+    v.u.later.scope = s;
+    return v;
+}
+
 static Args eval_args(Expander *x, Scope *s, const Expr *call)
 {
     Args out = {NEW_ARRAY(x->a, CallArg, call->args.n + 1), 0, false};
@@ -14,7 +31,8 @@ static Args eval_args(Expander *x, Scope *s, const Expr *call)
     x->prefer = 0;
     for (int i = 0; i < call->args.n; i++) {
         const Arg *a = &call->args.at[i];
-        CallArg c = {a->name, a->name_span, eval_expr(x, s, a->value), a->value->span};
+        CallArg c = {a->name, a->name_span,
+                     is_later(a) ? later(s, a->value) : eval_expr(x, s, a->value), a->value->span};
         if (c.value.kind == VAL_poison)
             out.bad = true;
         out.at[out.n++] = c;

@@ -370,6 +370,8 @@ static Val apply_recipe(Expander *x, const Recipe *r, const CallArg *args, int n
         return apply_instance(x, instance_new(x, r, at), args, nargs, at, false);
     if (d->kind == DEF_optimizer || d->kind == DEF_model)
         return fail(x, at, "the %s %s is no function", def_kind_name(d->kind), d->name);
+    if (!d->has_inputs && !nargs && x->in_initial)
+        return run_function(x, r, NULL, at);
     if (!d->has_inputs)
         return fail(x, at, "the function %s gives its value at once; it is not applied", d->name);
     Call c;
@@ -401,8 +403,12 @@ static Val call_definition(Expander *x, const Definition *d, const CallArg *args
                            Span at)
 {
     bool tensors = nargs && !args[0].name && is_tensor_value(&args[0].value);
-    if (d->kind == DEF_function && !d->has_inputs)
+    if (d->kind == DEF_function && !d->has_inputs) {
+        /* GlorotUniform() waits for a parameter's shape. */
+        if (!strcmp(d->category, "initializers") && !x->in_initial)
+            return recipe_value(recipe_bind(x, d, args, nargs, at), at);
         return call_function(x, d, args, nargs, at);
+    }
     if (tensors && d->kind != DEF_optimizer && !(1u << d->kind & LAYERS))
         return call_on_tensors(x, d, args, nargs, at);
     return recipe_value(recipe_bind(x, d, args, nargs, at), at);

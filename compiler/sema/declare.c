@@ -425,7 +425,8 @@ bool param_of_instance(Expander *x, const Instance *in, const char *name, Span a
 
 static bool is_callable(const Val *v)
 {
-    return v->kind == VAL_definition || v->kind == VAL_builtin || v->kind == VAL_string;
+    return v->kind == VAL_definition || v->kind == VAL_builtin || v->kind == VAL_string ||
+           v->kind == VAL_recipe;
 }
 
 Node *initial_value(Expander *x, Val v, Shape shape, Dtype dt, Span at)
@@ -434,6 +435,8 @@ Node *initial_value(Expander *x, Val v, Shape shape, Dtype dt, Span at)
     Shape outer = x->given_shape;
     x->in_initial = true;
     x->given_shape = shape;
+    if (v.kind == VAL_later)
+        v = eval_expr(x, v.u.later.scope, v.u.later.value);
     if (is_callable(&v)) {
         unsigned prefer = x->prefer;
         x->prefer = 1u << DEF_function;

@@ -352,8 +352,12 @@ static Val tensor_binary(Expander *x, AstOp op, Val a, Val b, Span at)
         Val q = make_op2(x, OP_div, a, b, at);
         return q.kind == VAL_poison ? q : make_op1(x, OP_floor, q, at);
     }
-    if (op == BIN_pow && b.kind == VAL_int && b.u.i == 2) /* exact for negative x as well */
-        return make_op2(x, OP_mul, a, a, at);
+    if (op == BIN_pow && a.kind == VAL_tensor && b.kind == VAL_int && b.u.i >= 2 && b.u.i <= 8) {
+        Val p = a; /* x * x * x: exact, for negative x as well */
+        for (int64_t i = 1; i < b.u.i && p.kind != VAL_poison; i++)
+            p = make_op2(x, OP_mul, p, a, at);
+        return p;
+    }
     return make_op2(x, tensor_op[op], a, b, at);
 }
 

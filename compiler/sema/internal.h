@@ -51,6 +51,7 @@ typedef enum {
     VAL_recipe,
     VAL_instance,
     VAL_builtin,    /* exp, concat, ... */
+    VAL_later,      /* an initialiser's expression, evaluated for each parameter's shape */
     VAL_data,       /* a data block: digits, digits.test */
     NVAL
 } ValKind;
@@ -80,6 +81,7 @@ struct Val {
         Recipe *recipe;
         Instance *instance;
         const Builtin *builtin;
+        struct { const Expr *value; Scope *scope; } later;
         struct { const Stmt *block; bool test; } data;
     } u;
 };

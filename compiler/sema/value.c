@@ -123,6 +123,7 @@ char *val_text(Expander *x, const Val *v)
         return arena_printf(a, "the %s %s", def_kind_name(v->u.instance->recipe->def->kind),
                             v->u.instance->recipe->def->name);
     case VAL_builtin: return arena_printf(a, "the function %s", builtin_name(v->u.builtin));
+    case VAL_later: return arena_printf(a, "the initializer %s", expr_text(a, v->u.later.value));
     case VAL_data: return arena_printf(a, "the data set %s", v->u.data.block->name);
     case VAL_poison:
     case NVAL: break;
