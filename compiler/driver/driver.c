@@ -56,8 +56,7 @@ int weft_main(int argc, char **argv)
     diag_print(&diag, stderr);
     if (from_messages)
         code = from_messages;
-    if (job.data_arena)
-        arena_free(job.data_arena);
+    job_end(&job);
     arena_free(arena);
     return code;
 }

@@ -50,6 +50,8 @@ char *job_model_dir(const Job *j, Arena *a);
  * reads now). Reports at the data block and returns false; also when there are no data. */
 void job_load_data(Job *j);
 bool job_data(Job *j);
+/* Waits for the thread and frees the data. */
+void job_end(Job *j);
 
 /* Binds all ROLE_data ports to the fields of a part of the data. */
 void job_bind_data(const Job *j, Engine *e, bool test);

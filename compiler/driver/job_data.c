@@ -32,6 +32,16 @@ void job_load_data(Job *j)
     j->loader = l;
 }
 
+void job_end(Job *j)
+{
+    if (j->loader && j->loader->running)
+        pthread_join(j->loader->thread, NULL);
+    if (j->data_arena)
+        arena_free(j->data_arena);
+    j->loader = NULL;
+    j->data_arena = NULL;
+}
+
 bool job_data(Job *j)
 {
     if (!j->data)

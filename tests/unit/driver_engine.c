@@ -21,7 +21,8 @@ static Graph *make_graph(Arena *a)
 {
     Graph *g = graph_new(a, "step");
     Span none = {0};
-    Shape row = shape_of(2, dim_sym(SYM_N), dim_int(3)), weight = shape_of(2, dim_int(3), dim_int(1));
+    Shape row = shape_of(2, dim_sym(SYM_N), dim_int(3));
+    Shape weight = shape_of(2, dim_int(3), dim_int(1));
     Node *x = graph_input(g, ROLE_data, "x", DT_f32, row, none);
     Node *w = graph_input(g, ROLE_param, "w", DT_f32, weight, none);
     Node *y = make_contract(g, "nk,km->nm", (Node *[]){x, w}, 2);
