@@ -7,11 +7,23 @@
 
 #include <math.h>
 #include <omp.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Where threads wait for each other. Barriers are some microseconds apart, so
+ * waiting begins with spinning; on a busy machine the thread that is waited for
+ * may have no processor, so it goes on with yielding. */
+typedef struct {
+    atomic_int waiting;
+    atomic_uint round;
+    int spins;             /* 0 when there are more threads than processors */
+} Gate;
+
 typedef struct ProgramState {
     int threads;
+    Gate gate;
     int64_t most_rows;
     int64_t lengths[SYM_MOST];
     void **port;           /* bound memory */
@@ -23,6 +35,31 @@ typedef struct ProgramState {
     char **base;           /* of each store; a worker's: of thread 0 */
     size_t worker_bytes;   /* from one thread's workspace to the next */
 } ProgramState;
+
+enum { SPINS = 20000 };
+
+static void spin_once(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void gate_wait(Gate *g, int threads)
+{
+    unsigned round = atomic_load_explicit(&g->round, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&g->waiting, 1, memory_order_acq_rel) + 1 == threads) {
+        atomic_store_explicit(&g->waiting, 0, memory_order_relaxed);
+        atomic_store_explicit(&g->round, round + 1, memory_order_release);
+        return;
+    }
+    for (int i = 0; atomic_load_explicit(&g->round, memory_order_acquire) == round; i++) {
+        if (i < g->spins)
+            spin_once();
+        else
+            sched_yield();
+    }
+}
 
 static ProgramState *state_of(Program *p)
 {
@@ -168,6 +205,7 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
         return false;
     release_memory(s);
     s->threads = threads > 0 ? threads : system_threads();
+    s->gate.spins = s->threads <= system_threads() ? SPINS : 0;
     s->most_rows = rows;
     for (int i = SYM_length; lengths && i < SYM_MOST; i++)
         s->lengths[i] = lengths[i];
@@ -208,7 +246,7 @@ static void run_shard(const Program *p, const ProgramState *s, const ProgramPhas
         phase->task[0].run(f);
     }
     for (int i = 0; i < p->nstore; i++)
-        if (p->store[i].kind == STORE_shard)
+        if (p->store[i].kind == STORE_shard || p->store[i].kind == STORE_block)
             f->buffer[i] = s->base[i];
 }
 
@@ -241,7 +279,7 @@ static bool loss_is_finite(const Program *p, const ProgramState *s)
 }
 
 /* One thread's part of a batch; all threads take the same way through it. */
-static bool run_phases(const Program *p, const ProgramState *s, Frame *f, int thread, int threads)
+static bool run_phases(const Program *p, ProgramState *s, Frame *f, int thread, int threads)
 {
     for (int i = 0; i < p->nphase; i++) {
         const ProgramPhase *phase = &p->phase[i];
@@ -249,14 +287,14 @@ static bool run_phases(const Program *p, const ProgramState *s, Frame *f, int th
             int64_t lo = f->shards * thread / threads, hi = f->shards * (thread + 1) / threads;
             for (int64_t shard = lo; shard < hi; shard++)
                 run_shard(p, s, phase, f, shard);
-#pragma omp barrier
+            gate_wait(&s->gate, threads);
             continue;
         }
         for (int level = 0; level < phase->nlevel; level++) {
             run_level(phase, f, level, thread, threads);
 #pragma omp barrier
-            bool last_level = i + 1 == p->nphase && level + 1 == phase->nlevel;
-            if (i + 1 == p->nphase && !last_level && !loss_is_finite(p, s))
+            /* Nobody writes the loss behind its level: all threads see the same. */
+            if (i == p->loss_phase && level == p->loss_level && !loss_is_finite(p, s))
                 return false;
         }
     }
