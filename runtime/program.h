@@ -52,7 +52,9 @@ typedef struct {
 } ProgramPhase;
 
 struct Program {
-    int nport, nstore, nphase, loss_port;
+    int nport, nstore, nphase;
+    int loss_port;                /* -1: none */
+    int loss_phase, loss_level;   /* behind which it is known, and decides about updates */
     Port *port;
     StoreInfo *store;
     ProgramPhase *phase;

@@ -164,6 +164,8 @@ static void describe_ports(Arena *a, const Kernel *k, Program *p)
 {
     p->nport = k->ports.n;
     p->loss_port = k->loss_port;
+    p->loss_phase = k->loss_phase;
+    p->loss_level = k->loss_level;
     p->port = NEW_ARRAY(a, Port, k->ports.n + 1);
     for (int i = 0; i < k->ports.n; i++) {
         const KernelPort *from = &k->ports.at[i];

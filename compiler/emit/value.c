@@ -218,6 +218,11 @@ static V reduced_value(Emit *e, Node *n, const Ix *index, Ix at)
     return value_at(e, n->in[0], in);
 }
 
+static V add_emit(Emit *e, const Node *n, V a, V b)
+{
+    return dtype_is_float(n->dtype) ? LLVMBuildFAdd(e->b, a, b, "") : LLVMBuildAdd(e->b, a, b, "");
+}
+
 /* Sum: 16 interleaved partials that start at +0, then the tree. A full group
  * of 16 is 16 independent additions. */
 static V reduce_sum_emit(Emit *e, Node *n, const Ix *index)
@@ -235,7 +240,7 @@ static V reduce_sum_emit(Emit *e, Node *n, const Ix *index)
         V i = loop_begin(e, &l, const_i64(e, 0), whole, PARTIALS, acc, PARTIALS);
         for (int j = 0; j < PARTIALS; j++) {
             V x = reduced_value(e, n, index, (Ix){i, j});
-            acc[j] = LLVMBuildFAdd(e->b, acc[j], x, "");
+            acc[j] = add_emit(e, n, acc[j], x);
         }
         loop_end(e, &l, acc);
         done = count.v ? 0 : count.c & -PARTIALS;
@@ -245,17 +250,17 @@ static V reduce_sum_emit(Emit *e, Node *n, const Ix *index)
             Loop once;
             V end = LLVMBuildSelect(e->b, more, LLVMBuildAdd(e->b, at, const_i64(e, 1), ""), at, "");
             V k = loop_begin(e, &once, at, end, 1, &acc[j], 1);
-            acc[j] = LLVMBuildFAdd(e->b, acc[j], reduced_value(e, n, index, ix_of(k)), "");
+            acc[j] = add_emit(e, n, acc[j], reduced_value(e, n, index, ix_of(k)));
             loop_end(e, &once, &acc[j]);
         }
     }
     for (int64_t i = done; !count.v && i < count.c; i++) {
         V x = reduced_value(e, n, index, ix_const(i));
-        acc[i % PARTIALS] = LLVMBuildFAdd(e->b, acc[i % PARTIALS], x, "");
+        acc[i % PARTIALS] = add_emit(e, n, acc[i % PARTIALS], x);
     }
     for (int s = PARTIALS / 2; s > 0; s /= 2)
         for (int j = 0; j < s; j++)
-            acc[j] = LLVMBuildFAdd(e->b, acc[j], acc[j + s], "");
+            acc[j] = add_emit(e, n, acc[j], acc[j + s]);
     return acc[0];
 }
 

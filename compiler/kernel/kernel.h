@@ -120,6 +120,7 @@ typedef struct {
     LIST(Phase *) phases;
     int nloop, nnest;
     int loss_port;         /* -1: none */
+    int loss_phase, loss_level; /* behind which the loss is known */
     const char *why;       /* set when something cannot be compiled */
 } Kernel;
 

@@ -384,17 +384,21 @@ static void lower_input(Seq *q, Node *n)
 
 /* ---- products over the batch ---- */
 
-/* The operand whose last axis is the output's last and which the other operand
- * does not have: it lies across the vector lanes, transposed to [row][index].
+/* The operand of rows whose last axis, of known extent, is the output's last and
+ * which the other operand does not have: it lies across the vector lanes, transposed to [row][index].
  * -1: there is none. */
 static int batch_vector_operand(const Node *n)
 {
     Contract c;
     contract_of(n, &c);
-    int last = c.nout - 1;
+    int last = c.nout - 1, acc = attr_int(n, ATTR_acc, 0) != 0;
+    int64_t extent;
     if (last < 1)
         return -1;
     for (int o = 1; o >= 0; o--) {
+        const Shape *s = &n->in[acc + o]->shape;
+        if (!shape_has_batch(s) || !dim_const(s->d[s->rank - 1], &extent))
+            continue;
         int rank = c.term[0].rank[o], has = 0;
         if (rank < 2 || c.term[0].axis[o][rank - 1] != last || c.term[0].axis[o][0] == last)
             continue;
@@ -629,7 +633,9 @@ static void lower_node(Seq *q, Node *n)
         why(k, n, "this operation runs in the interpreter only");
         return;
     default:
-        if (info->cls == CLASS_shard)
+        if (n->op == OP_sum_shards && q->rows)
+            why(k, n, "a sum over the batch inside a loop over time");
+        else if (info->cls == CLASS_shard)
             why(k, n, "arithmetic on partial sums of the batch");
         else if (n->op == OP_tensor)
             lower_literal(k, n);
@@ -774,7 +780,7 @@ static bool writes_port(const Kernel *k, const Nest *nest, bool loss)
 
 /* What overwrites the caller's memory waits for the loss; a copy of its own
  * waits for all else. Two rounds: the loss's level is known after the first. */
-static void set_levels(const Kernel *k, Phase *p)
+static void set_levels(Kernel *k, Phase *p, int number)
 {
     int loss = -1, most = 0;
     for (int round = 0; round < 2; round++) {
@@ -796,6 +802,10 @@ static void set_levels(const Kernel *k, Phase *p)
                 p->nlevel = s->level + 1;
         }
     }
+    if (loss >= 0) {
+        k->loss_phase = number;
+        k->loss_level = loss;
+    }
 }
 
 /* ---- flat nests ---- */
@@ -808,12 +818,15 @@ static bool is_flat_operand(const Nest *nest, const Node *n)
     if (n->op == OP_broadcast)
         return is_flat_operand(nest, n->in[0]) && n->in[0]->shape.rank == 0;
     Shape inner = shape_inner(&n->shape);
+    if (info->cls == CLASS_row) /* of a loop that no row takes part in: it lies in lanes */
+        return false;
     return !is_view(n) && !is_leaf(n) && shape_equal(&inner, &nest->domain);
 }
 
 static bool is_flat(const Nest *nest)
 {
-    if (nest->domain.rank == 0)
+    int64_t count;
+    if (nest->domain.rank == 0 || !shape_count(&nest->domain, 0, &count))
         return false;
     for (int i = 0; i < nest->nodes.n; i++) {
         const Node *n = nest->nodes.at[i];
@@ -861,7 +874,7 @@ Kernel *kernel_lower(Arena *a, Graph *g)
         Phase *p = k->phases.at[i];
         if (p->rows)
             continue;
-        set_levels(k, p);
+        set_levels(k, p, i);
         for (int j = 0; j < p->steps.n; j++)
             if (p->steps.at[j]->kind == STEP_nest)
                 p->steps.at[j]->nest->flat = is_flat(p->steps.at[j]->nest);
