@@ -110,7 +110,7 @@ static void print_line(const Check *c, const char *tensor, int64_t checked, int6
         };
         json_line(stdout, "gradcheck", f, sizeof f / sizeof *f);
     } else {
-        printf("  %-36s %6lld of %-8lld %10.3g %10.2g  %s\n", tensor, (long long)checked,
+        printf("  %-46s %6lld of %-8lld %10.3g %10.2g  %s\n", tensor, (long long)checked,
                (long long)count, scale, error, ok ? "ok" : "WRONG");
     }
 }
@@ -200,10 +200,12 @@ static int check_definition(Job *j, Graph *g, int64_t seed)
     begin(&c, g);
     for (int i = 0; i < g->inputs.n; i++) {
         c.in[i] = input_of(&c, i);
-        bool scalar = attr_int(g->inputs.at[i], ATTR_role, -1) == ROLE_scalar;
-        for (int64_t e = 0; e < c.in[i].count && !scalar; e++)
-            if (dtype_is_float(c.in[i].dtype))
-                value_set(&c.in[i], e, random_at(seed, i, e));
+        int64_t role = attr_int(g->inputs.at[i], ATTR_role, -1);
+        for (int64_t e = 0; e < c.in[i].count && role != ROLE_scalar; e++) {
+            double v = random_at(seed, i, e);
+            if (dtype_is_float(c.in[i].dtype)) /* a buffer may be a variance */
+                value_set(&c.in[i], e, role == ROLE_buffer ? fabs(v) : v);
+        }
     }
     int wrong = check_graph(&c);
     arena_free(a);
@@ -282,7 +284,7 @@ int command_gradcheck(Job *j)
         return 1;
     bool model = j->unit->train && j->data;
     if (!j->json && (n || model))
-        printf("%-38s %-18s %10s %10s\n", "gradients in float64", "elements checked", "largest",
+        printf("%-48s %-18s %10s %10s\n", "gradients in float64", "elements checked", "largest",
                "error");
     for (int i = 0; i < n; i++)
         wrong += check_definition(j, graphs[i], seed);

@@ -315,5 +315,11 @@ const char *job_weights_path(Job *j)
 bool job_read_weights(Job *j, Store *s, const char *path)
 {
     Weights *w = weights_read(j->arena, j->diag, nowhere, path);
-    return w && store_load(s, j->diag, path, w, false);
+    if (!w || !store_load(s, j->diag, path, w, false))
+        return false;
+    const char *hash = weights_get_note(w, "train.model_hash");
+    if (hash && strcmp(hash, job_hash(j, j->arena)) != 0)
+        warning_at(j->diag, nowhere, "%s was trained with other definitions than %s has now: the "
+                   "shapes agree, the computation may not", path, j->unit->name);
+    return true;
 }

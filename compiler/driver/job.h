@@ -66,7 +66,7 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped);
 /* The weights file for a command: --weights, else the run's best, else last.
  * Null after a report. */
 const char *job_weights_path(Job *j);
-/* Reads parameters and buffers (and checks the hash of definitions). */
+/* Reads parameters and buffers; warns where the model's definitions have changed since. */
 bool job_read_weights(Job *j, Store *s, const char *path);
 
 /* Hash of the model's expanded definitions in hexadecimal. */

@@ -22,6 +22,9 @@ sed 's/LSTM(4)/GRU(4)/' tiny.model >gru.model
 weft 1 evaluate gru.model $ENGINE --weights run
 err_has "has no 'gru/kernel'"
 err_has "holds 'lstm/kernel'"
+sed 's/activation=softmax/activation=sigmoid/' tiny.model >changed.model
+weft 0 evaluate changed.model $ENGINE --weights run
+err_has 'warning: .* was trained with other definitions'
 head -c 100 run/last.safetensors >short.safetensors
 weft 1 evaluate tiny.model $ENGINE --weights short.safetensors
 err_has 'short.safetensors'
