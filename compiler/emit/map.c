@@ -163,6 +163,17 @@ V map_emit(Emit *e, const Node *n, const V *in)
     }
 }
 
+/* An integer to one of fewer bits: the nearest that it has. */
+static V narrow_emit(Emit *e, Dtype from, Dtype to, V v)
+{
+    LLVMTypeRef t = type_memory(e, from);
+    V least = int_constant(e, t, to == DT_u8 ? 0 : INT16_MIN);
+    V most = int_constant(e, t, to == DT_u8 ? UINT8_MAX : INT16_MAX);
+    v = a_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, v, least, ""), least, v);
+    v = a_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, v, most, ""), most, v);
+    return LLVMBuildTrunc(e->b, v, type_value(e, to), "");
+}
+
 V cast_emit(Emit *e, Dtype from, Dtype to, V v)
 {
     if (from == to)
@@ -183,7 +194,7 @@ V cast_emit(Emit *e, Dtype from, Dtype to, V v)
     if (dtype_is_float(to))
         return is_unsigned ? LLVMBuildUIToFP(e->b, v, t, "") : LLVMBuildSIToFP(e->b, v, t, "");
     if (dtype_size(to) < dtype_size(from))
-        return LLVMBuildTrunc(e->b, v, t, "");
+        return narrow_emit(e, from, to, v);
     if (dtype_size(to) == dtype_size(from) && from != DT_bool)
         return v;
     return is_unsigned ? LLVMBuildZExt(e->b, v, t, "") : LLVMBuildSExt(e->b, v, t, "");
