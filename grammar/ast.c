@@ -26,9 +26,11 @@ static Expr *finish(Parser *p, Expr *e)
     e->depth = deepest + 1;
     if (e->depth <= EXPR_DEPTH_MOST)
         return e;
-    unsupported_at(p->diag, e->op_span.file ? e->op_span : e->span,
-                   "this expression has more than %d levels: give parts of it names",
-                   EXPR_DEPTH_MOST);
+    if (!p->too_deep)
+        unsupported_at(p->diag, e->op_span.file ? e->op_span : e->span,
+                       "this expression has more than %d levels: give parts of it names",
+                       EXPR_DEPTH_MOST);
+    p->too_deep = true;
     Expr *poison = NEW(p->arena, Expr);
     poison->span = e->span;
     return poison;

@@ -26,6 +26,7 @@ typedef struct {
     bool at_start;    /* a statement starts here */
     int for_depth;    /* open brackets at a `for` that waits for its `in`, or -1 */
     int forgiven;     /* block ends made up, whose `}` may still come */
+    bool colons;      /* a block was begun with `:` and reported; its end is a guess */
 } Filter;
 
 /* ---- words ---- */
@@ -127,9 +128,9 @@ static bool starts_value(const Token *t)
 static bool is_head(const Filter *f, int i, int kind, bool top)
 {
     const Token *raw = f->layout->raw.at;
-    if (raw[i + 1].kind != TOK_NAME) {
-        return raw[skip_lines(f, i + 1)].kind == TOK_LBRACE;
-    }
+    if (raw[i + 1].kind != TOK_NAME)
+        return raw[skip_lines(f, i + 1)].kind == TOK_LBRACE ||
+               (f->colons && raw[i + 1].kind == ':');
     if (top && kind != TOK_TRAIN)
         return true;
     int after = i + 2;
@@ -137,7 +138,7 @@ static bool is_head(const Filter *f, int i, int kind, bool top)
         after = skip_parens(f, after);
     if (raw[after].kind == '=')
         return kind == TOK_DATA || kind == TOK_DEF;
-    return raw[skip_lines(f, after)].kind == TOK_LBRACE;
+    return raw[skip_lines(f, after)].kind == TOK_LBRACE || (f->colons && raw[after].kind == ':');
 }
 
 /* The keyword that the name at raw index i is at the start of a statement, or TOK_NAME. */
@@ -330,7 +331,7 @@ static void close_brace(Filter *f, int i)
     while (k >= 0 && f->open.at[k].kind != TOK_LBRACE && f->open.at[k].kind != TOK_LDICT)
         k--;
     if (k < 0) {
-        if (f->forgiven-- <= 0)
+        if (f->forgiven-- <= 0 && !f->colons)
             error_at(f->diag, t->span, "this `}` closes nothing");
         return;
     }
@@ -347,7 +348,8 @@ static void close_brace(Filter *f, int i)
 static void close_blocks(Filter *f, Span here)
 {
     while (f->open.n) {
-        note_at(f->diag, open_span(f, f->open.n - 1), "this `{` is open");
+        if (!f->colons)
+            note_at(f->diag, open_span(f, f->open.n - 1), "this `{` is open");
         end_statement(f, here, "the end of the block");
         put_made(f, TOK_RBRACE, here, NULL);
         f->open.n--;
@@ -417,6 +419,11 @@ static void word(Filter *f, int i)
         return;
     }
     if (op) {
+        if (op == TOK_ELSE && f->colons && t[1].kind == ':' && innermost(f) == TOK_LBRACE) {
+            end_statement(f, t->span, "`else`");
+            put_made(f, TOK_RBRACE, t->span, NULL); /* of the `if` with a colon */
+            f->open.n--;
+        }
         t->kind = op;
     } else if (f->for_depth == f->open.n && !strcmp(t->text, "in")) {
         t->kind = TOK_IN;
@@ -426,8 +433,9 @@ static void word(Filter *f, int i)
         bool top_only =
             kind == TOK_DEF || kind == TOK_MODEL || kind == TOK_TRAIN || kind == TOK_DATA;
         if (top_only && f->open.n) {
-            error_at(f->diag, t->span, "`%s %s` cannot stand inside another block: a `}` is "
-                     "missing above it", t->text, t[1].kind == TOK_NAME ? t[1].text : "{");
+            if (!f->colons)
+                error_at(f->diag, t->span, "`%s %s` cannot stand inside another block: a `}` is "
+                         "missing above it", t->text, t[1].kind == TOK_NAME ? t[1].text : "{");
             f->forgiven += f->open.n;
             close_blocks(f, t->span);
         }
@@ -457,11 +465,34 @@ static bool brace(Filter *f, int i)
     return open_bracket(f, i, TOK_LBRACE);
 }
 
+/* `model NAME:` and a new line, as Python begins a block: read as `{`. */
+static bool colon_block(Filter *f, int i)
+{
+    const Token *raw = f->layout->raw.at;
+    int k = f->layout->tokens.n, next = raw[i + 1].kind;
+    if (f->expression || !in_statements(f) || (next != TOK_NL && next != TOK_COMMENT))
+        return false;
+    const Token *t = f->layout->tokens.at;
+    while (k > 0 && t[k - 1].kind != TOK_NL && t[k - 1].kind != TOK_LBRACE &&
+           t[k - 1].kind != TOK_RBRACE)
+        k--;
+    int first = k < f->layout->tokens.n ? t[k].kind : 0;
+    if (first != TOK_MODEL && first != TOK_TRAIN && first != TOK_DEF && first != TOK_FOR &&
+        first != TOK_REPEAT && first != TOK_IF && first != TOK_ELSE && first != TOK_DATA)
+        return false;
+    if (!f->colons)
+        error_at(f->diag, raw[i].span, "a block is written `{ ... }`, not with `:`");
+    f->colons = true;
+    return true;
+}
+
 static void finish(Filter *f, Span end)
 {
     close_unclosed(f, 0, end);
     if (f->open.n) {
-        if (f->open.n == 1)
+        if (f->colons)
+            ; /* has its message */
+        else if (f->open.n == 1)
             error_at(f->diag, end, "the file ends, but a `}` is missing");
         else
             error_at(f->diag, end, "the file ends, but %d `}` are missing", f->open.n);
@@ -509,6 +540,12 @@ bool layout_filter(Arena *a, Diag *d, bool expression, Layout *out)
             break;
         case TOK_END:
             finish(&f, t->span);
+            break;
+        case ':':
+            if (colon_block(&f, i))
+                ok = open_bracket(&f, i, TOK_LBRACE);
+            else
+                put(&f, *t);
             break;
         default:
             put(&f, *t);

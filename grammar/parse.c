@@ -225,6 +225,30 @@ static const char *other_language(const Token *start)
     return NULL;
 }
 
+/* The keyword that a misspelt one at the start of a statement was meant to be, or null. */
+static const char *near_keyword(const Token *start, const Token *found)
+{
+    static const char *const top[] = {"model", "train", "data", "cell", "layer", "loss",
+                                      "optimizer", "metric", "function", "let", "import"};
+    static const char *const inside[] = {"input", "output", "state", "param", "buffer", "static",
+                                         "slot", "sum", "once", "let", "repeat", "update"};
+    if (start->kind != TOK_NAME || found != start + 1 || found->kind != TOK_NAME)
+        return NULL;
+    return start->opener < 0 ? nearest_name(start->text, top, 11)
+                             : nearest_name(start->text, inside, 12);
+}
+
+/* The comma at the end of the line above, which made `NAME =` a part of that line. */
+static const Token *stray_comma(const Parser *p, const Token *found)
+{
+    const Token *comma = found - 2;
+    if (found->kind != '=' || found - p->layout.tokens.at < 2 || comma->kind != ',' ||
+        comma[1].kind != TOK_NAME)
+        return NULL;
+    const char *s = p->text + comma->span.hi;
+    return memchr(s, '\n', comma[1].span.lo - comma->span.hi) ? comma : NULL;
+}
+
 static bool is_infix(int kind)
 {
     switch (kind) {
@@ -268,8 +292,18 @@ void parser_unexpected(Parser *p, const Token *found, const char *const *expecte
     }
     const Token *start = statement_start(p, found);
     const char *text = token_text(p, found), *instead = other_language(start);
+    const char *keyword = near_keyword(start, found);
+    const Token *comma = stray_comma(p, found);
     Words w = expectations(expected, n);
-    if (instead) {
+    if (comma) {
+        error_at(p->diag, comma->span, "a statement ends with its line, without a comma");
+    } else if (keyword) {
+        error_at(p->diag, start->span, "`%s` begins no statement; did you mean `%s`?", start->text,
+                 keyword);
+    } else if (start->kind == TOK_DECL && found->kind == '(' && found == start + 2) {
+        error_at(p->diag, found->span, "sizes are written in `[ ]`: %s %s[28, 28]", start->text,
+                 start[1].text);
+    } else if (instead) {
         error_at(p->diag, start->span, "unexpected `%s`: %s", start->text, instead);
     } else if (found->kind == TOK_NAME && !strcmp(found->text, "for") && found->opener >= 0) {
         error_at(p->diag, found->span, "there are no comprehensions: build the list with a `for` "

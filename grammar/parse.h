@@ -11,6 +11,7 @@ typedef struct Parser {
     int32_t file;
     const char *text;   /* of the source */
     bool expression;    /* one expression is read, not a file */
+    bool too_deep;      /* an expression was; said once */
     Layout layout;
     int next;           /* index in layout.tokens; -1: the token that says what is read */
     StmtList statements;

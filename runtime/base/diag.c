@@ -81,6 +81,17 @@ const char *diag_file(const Diag *d, Span at)
     return s ? s->name : "";
 }
 
+static bool starts_character(char c)
+{
+    return (c & 0xC0) != 0x80;
+}
+
+/* Windows editors begin UTF-8 files with a mark that nobody sees. */
+static bool has_mark(const Source *s)
+{
+    return s->size >= 3 && !memcmp(s->text, "\xEF\xBB\xBF", 3);
+}
+
 void diag_line_column(const Diag *d, Span at, int *line, int *column)
 {
     *line = 1;
@@ -92,29 +103,67 @@ void diag_line_column(const Diag *d, Span at, int *line, int *column)
         if (s->text[i] == '\n') {
             ++*line;
             *column = 1;
-        } else if ((s->text[i] & 0xC0) != 0x80) {
+        } else if (starts_character(s->text[i]) && !(i == 0 && has_mark(s))) {
             ++*column;
         }
     }
 }
 
-/* The source line under `at`, and a caret line below it. Tabs stay tabs in both. */
+enum { EXCERPT_MOST = 160, MESSAGE_MOST = 1200 }; /* in bytes */
+
+/* What a terminal may be given: control characters and stray bytes become '?'. */
+static char shown(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7F ? '?' : c;
+}
+
+/* The source line under `at`, and a caret line below it. Tabs stay tabs in both;
+ * of a very long line a window around the caret is shown. */
 static void print_excerpt(const Source *s, Span at, int line, FILE *f)
 {
     size_t lo = at.lo < s->size ? at.lo : s->size, begin = lo, end = lo;
     while (begin > 0 && s->text[begin - 1] != '\n')
         begin--;
+    if (begin == 0 && has_mark(s))
+        begin = lo < 3 ? lo : 3;
     while (end < s->size && s->text[end] != '\n')
         end++;
-    fprintf(f, "%5d | %.*s\n      | ", line, (int)(end - begin), s->text + begin);
-    for (size_t i = begin; i < lo; i++)
-        if ((s->text[i] & 0xC0) != 0x80)
+    if (end > begin && s->text[end - 1] == '\r')
+        end--;
+    size_t from = begin, to = end;
+    if (lo - begin > EXCERPT_MOST / 2)
+        from = lo - EXCERPT_MOST / 2;
+    if (to - from > EXCERPT_MOST)
+        to = from + EXCERPT_MOST;
+    while (from > begin && from < end && !starts_character(s->text[from]))
+        from++;
+    while (to < end && !starts_character(s->text[to]))
+        to++;
+    const char *before = from > begin ? "..." : "", *after = to < end ? "..." : "";
+    fprintf(f, "%5d | %s", line, before);
+    for (size_t i = from; i < to; i++)
+        fputc(s->text[i] == '\t' ? '\t' : shown(s->text[i]), f);
+    fprintf(f, "%s\n      | %s", after, *before ? "   " : "");
+    for (size_t i = from; i < lo; i++)
+        if (starts_character(s->text[i]))
             fputc(s->text[i] == '\t' ? '\t' : ' ', f);
     fputc('^', f);
-    for (size_t i = lo + 1; i < at.hi && i < end; i++)
-        if ((s->text[i] & 0xC0) != 0x80)
+    for (size_t i = lo + 1; i < at.hi && i < to; i++)
+        if (starts_character(s->text[i]))
             fputc('~', f);
     fputc('\n', f);
+}
+
+/* A message quotes what the user wrote, which may be of any length. */
+static void print_text(const char *text, FILE *f)
+{
+    size_t n = strlen(text), most = n;
+    if (n > MESSAGE_MOST)
+        for (most = MESSAGE_MOST; most > 0 && !starts_character(text[most]);)
+            most--;
+    for (size_t i = 0; i < most; i++)
+        fputc(text[i] == '\n' ? '\n' : shown(text[i]), f);
+    fputs(most < n ? "...\n" : "\n", f);
 }
 
 void diag_print(Diag *d, FILE *f)
@@ -126,10 +175,12 @@ void diag_print(Diag *d, FILE *f)
         if (s) {
             int line, column;
             diag_line_column(d, m->span, &line, &column);
-            fprintf(f, "%s:%d:%d: %s: %s\n", s->name, line, column, kind[m->kind], m->text);
+            fprintf(f, "%s:%d:%d: %s: ", s->name, line, column, kind[m->kind]);
+            print_text(m->text, f);
             print_excerpt(s, m->span, line, f);
         } else {
-            fprintf(f, "weft: %s: %s\n", kind[m->kind], m->text);
+            fprintf(f, "weft: %s: ", kind[m->kind]);
+            print_text(m->text, f);
         }
     }
     if (d->nsuppressed)
@@ -194,7 +245,7 @@ static int edit_distance(const char *a, const char *b)
 const char *nearest_name(const char *word, const char *const *candidates, int n)
 {
     const char *best = NULL;
-    int least = 2 + (int)strlen(word) / 4;
+    int least = 1 + ((int)strlen(word) + 2) / 4;
     for (int i = 0; i < n; i++) {
         int e = edit_distance(word, candidates[i]);
         if (e < least) {

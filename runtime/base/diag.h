@@ -68,7 +68,7 @@ Span span_join(Span a, Span b);
 _Noreturn void bug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The candidate nearest to `word` by edit distance (swaps count one), or null
- * when none is near enough to be meant (distance > 1 + length / 4). */
+ * when none is near enough to be meant (distance > (length + 2) / 4). */
 const char *nearest_name(const char *word, const char *const *candidates, int n);
 
 #endif

@@ -29,7 +29,14 @@ static const struct { const char *source, *messages;
     {"let a = \xE2\x80\x9Crelu\xE2\x80\x9D",
      "1:9 these are typographic quotes: write plain \" or '"},
     {"let a = \xCE\xB2",
-     "1:9 unexpected character `\xCE\xB2`; names are made of letters a-z, digits and _"},
+     "1:9 `\xCE\xB2` cannot be a name: names are made of letters a-z, digits and _"},
+    {"let gr\xC3\xB6\xC3\x9F" "e = 4\nlet b = gr\xC3\xB6\xC3\x9F" "e + \xE6\x95\xB0",
+     "1:5 `gr\xC3\xB6\xC3\x9F" "e` cannot be a name: names are made of letters a-z, digits and _\n"
+     "2:17 `\xE6\x95\xB0` cannot be a name: names are made of letters a-z, digits and _"},
+    {"\xEF\xBB\xBFlet a = = 3", "1:9 unexpected `=`, expected an expression"},
+    {"let a = 3 /* three */", "1:11 `/*` is not in the language: a comment begins with #"},
+    {"let a = 3\rlet b = 4\r", "1:10 the lines of this file end in a carriage return alone; save "
+                                "it with line feeds"},
     {"let a = $b", "1:9 unexpected character `$`; names are made of letters a-z, digits and _"},
     {"let a = \x01", "1:9 unexpected control character (byte 1)"},
     {"let a\xFF", "1:6 this file is not UTF-8 text: byte 5 is 0xFF"},
@@ -61,6 +68,22 @@ static const struct { const char *source, *messages;
     {"cell c(units, {\n    input x\n}", "1:7 this `(` is never closed: a `)` is missing"},
     {"let a = f(1; 2)", "1:12 `;` ends a statement, but a `(` is still open here\n"
                         "1:14 unexpected `2`, expected `,` or `)` to close the arguments of `f`"},
+    /* blocks as Python begins them */
+    {"model m:\n    LSTM(50)\n    Dense(10)\n\ntrain:\n    epochs = 3\n",
+     "1:8 a block is written `{ ... }`, not with `:`"},
+    {"model m:\n    LSTM(50)\n}\ntrain {\n    epochs = 3\n}",
+     "1:8 a block is written `{ ... }`, not with `:`"},
+    {"model m {\n    for i in xs: # three\n        Dense(10)\n}\ntrain {\n    epochs = 3\n}",
+     "2:16 a block is written `{ ... }`, not with `:`"},
+    {"model m {\n    if a:\n        Dense(10)\n    else:\n        Dense(5)\n}\n",
+     "2:9 a block is written `{ ... }`, not with `:`"},
+    /* misspelt keywords and Python's ways */
+    {"Model m {\n    LSTM(50)\n}", "1:1 `Model` begins no statement; did you mean `model`?"},
+    {"model m {\n    inptu x[3]\n    Dense(1)\n}",
+     "2:5 `inptu` begins no statement; did you mean `input`?"},
+    {"model m {\n    input x(28, 28)\n}", "2:12 sizes are written in `[ ]`: input x[28, 28]"},
+    {"train {\n    target = y,\n    loss = mse\n}",
+     "2:15 a statement ends with its line, without a comma"},
     /* unexpected tokens */
     {"model m { x = = 3 }", "1:15 unexpected `=`, expected an expression"},
     {"model m {\n    y =\n    z = 3\n}", "2:8 expected an expression before the end of the line"},
