@@ -5,7 +5,11 @@
 
 /* ---- evaluated arguments ---- */
 
-typedef struct { CallArg *at; int n; bool bad; } Args;
+typedef struct {
+    CallArg *at;
+    int n;
+    bool bad;
+} Args;
 
 /* kernel_initializer=2 * he_normal(): means something for a given shape only. */
 static bool is_later(const Arg *a)
@@ -80,10 +84,27 @@ static bool is_copy(Expander *x, Scope *s, const Expr *callee)
     return callee->kind == EX_name && !strcmp(callee->text, "copy") && !scope_find(s, "copy");
 }
 
+/* floor((T - k) / s) is a length again, where the quotient alone is none. */
+static bool floor_of_length(Expander *x, Scope *s, const Expr *e, Val *out)
+{
+    const Expr *f = e->kid[0], *q = e->args.n == 1 ? e->args.at[0].value : NULL;
+    if (f->kind != EX_name || strcmp(f->text, "floor") || scope_find(s, "floor") || !q ||
+        q->kind != EX_binary || q->op != BIN_div)
+        return false;
+    Val top = eval_expr(x, s, q->kid[0]);
+    if (top.kind != VAL_extent)
+        return false;
+    *out = binary_values(x, BIN_floordiv, top, eval_expr(x, s, q->kid[1]), e->span);
+    return true;
+}
+
 Val eval_call(Expander *x, Scope *s, const Expr *e)
 {
+    Val out;
     if (is_copy(x, s, e->kid[0]))
         return eval_copy(x, s, e);
+    if (floor_of_length(x, s, e, &out))
+        return out;
     Val callee = eval_expr(x, s, e->kid[0]);
     if (callee.kind == VAL_string && callee.u.text.bare) /* before the arguments' mistakes */
         return call_value(x, &callee, NULL, 0, e->span);
@@ -178,8 +199,7 @@ Val eval_attr(Expander *x, Scope *s, const Expr *e)
     if (v.kind == VAL_poison)
         return v;
     if (r) {
-        if (v.kind == VAL_instance &&
-            param_of_instance(x, v.u.instance, e->text, e->span, &out))
+        if (v.kind == VAL_instance && param_of_instance(x, v.u.instance, e->text, e->span, &out))
             return out;
         if (recipe_attr(r, e->text, e->span, &out))
             return out;
@@ -188,14 +208,17 @@ Val eval_attr(Expander *x, Scope *s, const Expr *e)
         return fail(x, e->op_span, "%s has no argument '%s'", r->def->name, e->text);
     }
     switch (v.kind) {
-    case VAL_data: return data_fact(x, &v, e->text, e->op_span);
-    case VAL_tensor: return tensor_attr(x, &v, e);
+    case VAL_data:
+        return data_fact(x, &v, e->text, e->op_span);
+    case VAL_tensor:
+        return tensor_attr(x, &v, e);
     case VAL_dict:
         for (int i = 0; i < v.u.dict.n; i++)
             if (!strcmp(v.u.dict.at[i].key, e->text))
                 return *v.u.dict.at[i].value;
         return fail(x, e->op_span, "the dictionary has no '%s'", e->text);
-    default: break;
+    default:
+        break;
     }
     if (unknown_name(x, &v, e->kid[0]->span))
         return val_poison();

@@ -13,8 +13,13 @@ Frame *frame_enter(Expander *x, const Definition *def, const Stmt *stmt, DefKind
 {
     if (x->depth >= DEPTH_MOST) {
         if (!x->too_deep)
-            unsupported(x, at, "definitions call each other more than %d deep; '%s' may call itself "
-                        "without end", DEPTH_MOST, def ? def->name : stmt->name ? stmt->name : "");
+            unsupported(x, at,
+                        "definitions call each other more than %d deep; '%s' may call itself "
+                        "without end",
+                        DEPTH_MOST,
+                        def          ? def->name
+                        : stmt->name ? stmt->name
+                                     : "");
         x->too_deep = true;
         return NULL;
     }
@@ -47,8 +52,8 @@ void frame_leave(Expander *x, Frame *f)
 
 Val named_value(Expander *x, Val v, const char *name, Span at)
 {
-    if (v.kind == VAL_recipe && (v.u.recipe->def->kind == DEF_layer ||
-                                 v.u.recipe->def->kind == DEF_cell)) {
+    if (v.kind == VAL_recipe &&
+        (v.u.recipe->def->kind == DEF_layer || v.u.recipe->def->kind == DEF_cell)) {
         Instance *in = instance_new(x, v.u.recipe, at);
         v.kind = VAL_instance;
         v.u.instance = in;
@@ -76,7 +81,8 @@ static void mix_error(Expander *x, Frame *f, Span bare, Span named)
         return;
     f->mixed = true;
     f->failed = true;
-    fail(x, bare, "this layer stands alone, but other tensors here have names; name its result, "
+    fail(x, bare,
+         "this layer stands alone, but other tensors here have names; name its result, "
          "or leave all names out");
     note(x, blame(x, named), "a tensor with a name");
 }
@@ -172,8 +178,10 @@ static bool run_bare(Expander *x, Frame *f, const Stmt *s)
         if (v.kind == VAL_string && v.u.text.bare)
             call_value(x, &v, NULL, 0, s->value->span);
         else
-            fail(x, s->value->span, "%s is computed and not used; give it a name or make it the "
-                 "output", val_text(x, &v));
+            fail(x, s->value->span,
+                 "%s is computed and not used; give it a name or make it the "
+                 "output",
+                 val_text(x, &v));
         f->current = val_poison();
         return false;
     }
@@ -219,7 +227,8 @@ static bool run_output(Expander *x, Frame *f, const Stmt *s)
             note(x, blame(x, f->output_spans.at[i]), "it is defined here already");
             return false;
         }
-    if (v.kind != VAL_tuple && v.kind != VAL_list && (f->kind != DEF_function || v.kind == VAL_state)) {
+    if (v.kind != VAL_tuple && v.kind != VAL_list &&
+        (f->kind != DEF_function || v.kind == VAL_state)) {
         Node *n = val_to_tensor(x, &v, s->value->span);
         if (!n)
             return false;
@@ -261,8 +270,7 @@ static bool run_repeat(Expander *x, Frame *f, const Stmt *s)
     }
     bool ok = true;
     for (int64_t i = 0; i < n && ok; i++)
-        ok = work_left(x, s->span) &&
-             frame_run(x, f, (const Stmt *const *)s->body.at, s->body.n);
+        ok = work_left(x, s->span) && frame_run(x, f, (const Stmt *const *)s->body.at, s->body.n);
     return ok;
 }
 
@@ -282,8 +290,7 @@ static bool run_for(Expander *x, Frame *f, const Stmt *s)
         if (s->targets.n == 2)
             scope_set(x->a, f->scope, s->targets.at[k++]->text, val_int(i, s->span));
         scope_set(x->a, f->scope, s->targets.at[k]->text, v.u.list.at[i]);
-        ok = work_left(x, s->span) &&
-             frame_run(x, f, (const Stmt *const *)s->body.at, s->body.n);
+        ok = work_left(x, s->span) && frame_run(x, f, (const Stmt *const *)s->body.at, s->body.n);
     }
     return ok;
 }
@@ -304,7 +311,8 @@ static bool run_update(Expander *x, Frame *f, const Stmt *s)
     if (f->hooks && f->hooks->update && !s->targets.n)
         return f->hooks->update(x, f, s);
     if (!s->targets.n) {
-        fail(x, s->span, "`update e` belongs to an optimizer; a buffer is updated by "
+        fail(x, s->span,
+             "`update e` belongs to an optimizer; a buffer is updated by "
              "`update name = e`");
         return false;
     }
@@ -333,20 +341,32 @@ static bool run_decl(Expander *x, Frame *f, const Stmt *s)
 static bool run_stmt(Expander *x, Frame *f, const Stmt *s)
 {
     switch (s->kind) {
-    case ST_error: return false;
-    case ST_expr: return run_bare(x, f, s);
-    case ST_assign: return run_assign(x, f, s, s->value);
-    case ST_let: return run_let(x, f, s);
-    case ST_decl: return run_decl(x, f, s);
-    case ST_once: return run_once(x, f, s);
-    case ST_output: return run_output(x, f, s);
-    case ST_update: return run_update(x, f, s);
-    case ST_repeat: return run_repeat(x, f, s);
-    case ST_for: return run_for(x, f, s);
-    case ST_if: return run_if(x, f, s);
+    case ST_error:
+        return false;
+    case ST_expr:
+        return run_bare(x, f, s);
+    case ST_assign:
+        return run_assign(x, f, s, s->value);
+    case ST_let:
+        return run_let(x, f, s);
+    case ST_decl:
+        return run_decl(x, f, s);
+    case ST_once:
+        return run_once(x, f, s);
+    case ST_output:
+        return run_output(x, f, s);
+    case ST_update:
+        return run_update(x, f, s);
+    case ST_repeat:
+        return run_repeat(x, f, s);
+    case ST_for:
+        return run_for(x, f, s);
+    case ST_if:
+        return run_if(x, f, s);
     case ST_import:
     case ST_def:
-    case ST_block: break;
+    case ST_block:
+        break;
     }
     fail(x, s->span, "this belongs to the top of the file, outside of every block");
     return false;

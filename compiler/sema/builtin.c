@@ -15,21 +15,50 @@ static double sigmoid(double v)
 static bool plain_unary(Op op, double v, double *out)
 {
     switch (op) {
-    case OP_abs: *out = fabs(v); break;
-    case OP_sign: *out = v > 0 ? 1 : v < 0 ? -1 : v; break;
-    case OP_exp: *out = exp(v); break;
-    case OP_expm1: *out = expm1(v); break;
-    case OP_log: *out = log(v); break;
-    case OP_log1p: *out = log1p(v); break;
-    case OP_sqrt: *out = sqrt(v); break;
-    case OP_tanh: *out = tanh(v); break;
-    case OP_sigmoid: *out = sigmoid(v); break;
-    case OP_softplus: *out = v > 0 ? v + log1p(exp(-v)) : log1p(exp(v)); break;
-    case OP_erf: *out = erf(v); break;
-    case OP_sin: *out = sin(v); break;
-    case OP_cos: *out = cos(v); break;
-    case OP_floor: *out = floor(v); break;
-    default: return false;
+    case OP_abs:
+        *out = fabs(v);
+        break;
+    case OP_sign:
+        *out = v > 0 ? 1 : v < 0 ? -1 : v;
+        break;
+    case OP_exp:
+        *out = exp(v);
+        break;
+    case OP_expm1:
+        *out = expm1(v);
+        break;
+    case OP_log:
+        *out = log(v);
+        break;
+    case OP_log1p:
+        *out = log1p(v);
+        break;
+    case OP_sqrt:
+        *out = sqrt(v);
+        break;
+    case OP_tanh:
+        *out = tanh(v);
+        break;
+    case OP_sigmoid:
+        *out = sigmoid(v);
+        break;
+    case OP_softplus:
+        *out = v > 0 ? v + log1p(exp(-v)) : log1p(exp(v));
+        break;
+    case OP_erf:
+        *out = erf(v);
+        break;
+    case OP_sin:
+        *out = sin(v);
+        break;
+    case OP_cos:
+        *out = cos(v);
+        break;
+    case OP_floor:
+        *out = floor(v);
+        break;
+    default:
+        return false;
     }
     return true;
 }
@@ -58,9 +87,12 @@ static Val run_op(Args *a)
         return op == OP_floor || (a->arg[0].kind == VAL_int && (op == OP_abs || op == OP_sign))
                    ? whole(v, a->at)
                    : val_number(v, a->at);
-    static const struct { Op op; AstOp ast; } same[] = {
-        {OP_add, BIN_add}, {OP_sub, BIN_sub}, {OP_mul, BIN_mul}, {OP_div, BIN_div},
-        {OP_mod, BIN_mod}, {OP_pow, BIN_pow},
+    static const struct {
+        Op op;
+        AstOp ast;
+    } same[] = {
+        {OP_add, BIN_add}, {OP_sub, BIN_sub}, {OP_mul, BIN_mul},
+        {OP_div, BIN_div}, {OP_mod, BIN_mod}, {OP_pow, BIN_pow},
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         if (same[i].op == op)
@@ -209,8 +241,10 @@ static Val run_freeze(Args *a)
         in->recipe = frozen;
         v.u.instance = in;
     } else {
-        return fail(x, a->at, "freeze takes a layer, found %s; for a tensor write "
-                    "stop_gradient(x)", val_text(x, &v));
+        return fail(x, a->at,
+                    "freeze takes a layer, found %s; for a tensor write "
+                    "stop_gradient(x)",
+                    val_text(x, &v));
     }
     frozen->frozen = true;
     return v;
@@ -231,8 +265,7 @@ static Val run_over_time(Args *a)
         return val_poison();
     if (in->recipe->def->kind != DEF_cell)
         return fail(x, a->at, "a cell is needed here, found the layer %s", in->recipe->def->name);
-    CallArg args[2] = {{NULL, {0}, a->arg[1], a->at},
-                       {"initial_state", a->at, a->arg[2], a->at}};
+    CallArg args[2] = {{NULL, {0}, a->arg[1], a->at}, {"initial_state", a->at, a->arg[2], a->at}};
     bool state = a->given[2] && a->arg[2].kind != VAL_none;
     return apply_instance(x, in, args, state ? 2 : 1, a->at, true);
 }
@@ -259,6 +292,7 @@ static const Builtin builtins[] = {
     {"freeze", "layer", run_freeze, NOP},
     {"over_time", "cell, x, initial_state?", run_over_time, NOP},
     {"initial", "initializer, shape", run_initial, NOP},
+    {"standardize", "x; axis?", run_standardize, NOP},
     {NULL, NULL, NULL, NOP},
 };
 
@@ -288,6 +322,8 @@ const Builtin *builtin_find(Arena *a, const char *name)
     const Builtin *b = table_find(builtins, name);
     if (!b)
         b = table_find(tensor_builtins, name);
+    if (!b)
+        b = table_find(draw_builtins, name);
     if (b)
         return b;
     Op op = op_by_name(name);
@@ -308,6 +344,8 @@ const char *const *builtin_names(Arena *a, int *n)
         list_push(a, &all, b->name);
     for (const Builtin *b = tensor_builtins; b->name; b++)
         list_push(a, &all, b->name);
+    for (const Builtin *b = draw_builtins; b->name; b++)
+        list_push(a, &all, b->name);
     for (int i = 0; i < NOP; i++)
         if (op_is_function((Op)i))
             list_push(a, &all, op_info[i].name);
@@ -317,7 +355,10 @@ const char *const *builtin_names(Arena *a, int *n)
 
 /* ---- binding arguments to a signature ---- */
 
-typedef struct { char name[24]; bool optional, by_name, rest; } Slot;
+typedef struct {
+    char name[24];
+    bool optional, by_name, rest;
+} Slot;
 
 static int read_signature(const char *s, Slot *slot)
 {

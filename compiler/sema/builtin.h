@@ -1,4 +1,4 @@
-/* The table of builtin functions: those of builtin.c and builtin_tensor.c. */
+/* The table of builtin functions: those of builtin.c, builtin_tensor.c, builtin_draw.c. */
 #ifndef WEFT_SEMA_BUILTIN_H
 #define WEFT_SEMA_BUILTIN_H
 
@@ -14,7 +14,7 @@ typedef struct {
     Val arg[BUILTIN_ARGS];
     Span span[BUILTIN_ARGS];
     bool given[BUILTIN_ARGS];
-    Val *rest;                /* of a *name at the front */
+    Val *rest; /* of a *name at the front */
     int nrest;
 } Args;
 
@@ -23,14 +23,18 @@ typedef struct {
 struct Builtin {
     const char *name, *signature;
     Val (*run)(Args *a);
-    Op op;                    /* run null: this elementwise operation */
+    Op op; /* run null: this elementwise operation */
 };
 
 extern const Builtin tensor_builtins[]; /* builtin_tensor.c; ends with a null name */
+extern const Builtin draw_builtins[];   /* builtin_draw.c */
 
 /* A list of sizes, or one size, as a shape without batch. */
 bool sizes_of(Args *a, const Val *v, Span at, Shape *out);
 /* Positional sizes: zeros(2, 3) or zeros([2, 3]). */
 bool rest_sizes(Args *a, Shape *out);
+
+/* standardize.c */
+Val run_standardize(Args *a);
 
 #endif

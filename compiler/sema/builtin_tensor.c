@@ -98,7 +98,8 @@ static Val reduce(Args *a, Op op, bool mean)
     Val v;
     bool keep;
     bool list = a->arg[0].kind == VAL_list || a->arg[0].kind == VAL_tuple;
-    if (list && !mean && op == OP_reduce_sum && all_numbers(a->arg[0].u.list.at, a->arg[0].u.list.n))
+    if (list && !mean && op == OP_reduce_sum &&
+        all_numbers(a->arg[0].u.list.at, a->arg[0].u.list.n))
         return fold_numbers(a, a->arg[0].u.list.at, a->arg[0].u.list.n, BIN_add, 0);
     if (!tensor_arg(a, 0, &v) || !flag(a, 2, false, &keep))
         return val_poison();
@@ -163,8 +164,9 @@ static Val truth(Args *a, Op op)
         return val_poison();
     if (v.u.t.node->dtype != DT_bool)
         v = make_op2(a->x, OP_ne, v, val_int(0, a->at), a->at);
-    v = v.kind == VAL_poison ? v : make_reduction(a->x, op, v, a->given[1] ? &a->arg[1] : NULL,
-                                                  keep, false, a->at);
+    v = v.kind == VAL_poison
+            ? v
+            : make_reduction(a->x, op, v, a->given[1] ? &a->arg[1] : NULL, keep, false, a->at);
     return v.kind == VAL_poison ? v : make_op2(a->x, OP_ne, v, val_int(0, a->at), a->at);
 }
 
@@ -198,9 +200,9 @@ static Val run_norm(Args *a)
     if (!tensor_arg(a, 0, &v) || !flag(a, 2, false, &keep))
         return val_poison();
     v = make_op2(a->x, OP_mul, v, v, a->at);
-    v = v.kind == VAL_poison ? v : make_reduction(a->x, OP_reduce_sum, v,
-                                                  a->given[1] ? &a->arg[1] : NULL, keep, false,
-                                                  a->at);
+    v = v.kind == VAL_poison ? v
+                             : make_reduction(a->x, OP_reduce_sum, v,
+                                              a->given[1] ? &a->arg[1] : NULL, keep, false, a->at);
     return v.kind == VAL_poison ? v : make_op1(a->x, OP_sqrt, v, a->at);
 }
 
@@ -283,8 +285,7 @@ static Val run_transpose(Args *a)
         perm[i] = i;
     if (!a->given[1]) {
         if (rank - lead < 2)
-            return fail(a->x, a->at, "%s has no two dimensions to exchange",
-                        shape_words(a->x, n));
+            return fail(a->x, a->at, "%s has no two dimensions to exchange", shape_words(a->x, n));
         perm[rank - 1] = rank - 2;
         perm[rank - 2] = rank - 1;
     } else {
@@ -370,8 +371,8 @@ static Val run_split(Args *a)
 {
     Val v, last = val_int(-1, a->at);
     int64_t parts;
-    if (!tensor_arg(a, 0, &v) || !val_as_int(a->x, &a->arg[1], a->span[1], "the number of parts",
-                                             &parts))
+    if (!tensor_arg(a, 0, &v) ||
+        !val_as_int(a->x, &a->arg[1], a->span[1], "the number of parts", &parts))
         return val_poison();
     int k = axis_of(a->x, a->given[2] ? &a->arg[2] : &last, v.u.t.node, a->at, NULL);
     return k < 0 ? val_poison() : split_tensor(a->x, v, parts, k, a->at);
@@ -392,8 +393,8 @@ static Val run_reverse(Args *a)
     Val out = val_tensor(make_slice(a->x->g, n, k, last, n->shape.d[k], -1), a->at);
     out.u.t.node->span = blame(a->x, a->at);
     if (v.u.t.mask)
-        out.u.t.mask = k == 1 ? make_slice(a->x->g, v.u.t.mask, 1, last, n->shape.d[1], -1)
-                              : v.u.t.mask;
+        out.u.t.mask =
+            k == 1 ? make_slice(a->x->g, v.u.t.mask, 1, last, n->shape.d[1], -1) : v.u.t.mask;
     return out;
 }
 
@@ -450,7 +451,8 @@ static Val run_one_hot(Args *a)
     Expander *x = a->x;
     Val v;
     int64_t n;
-    if (!tensor_arg(a, 0, &v) || !val_as_int(x, &a->arg[1], a->span[1], "the number of classes", &n))
+    if (!tensor_arg(a, 0, &v) ||
+        !val_as_int(x, &a->arg[1], a->span[1], "the number of classes", &n))
         return val_poison();
     if (n < 1 || n > 1 << 24)
         return fail(x, a->span[1], "one_hot needs a positive number of classes, found %lld",
@@ -476,7 +478,8 @@ static Val run_gather(Args *a)
     if (!tensor_arg(a, 0, &table) || !tensor_arg(a, 1, &index))
         return val_poison();
     if (shape_has_batch(&table.u.t.node->shape))
-        return unsupported(a->x, a->at, "gather from a sample's own values; the table is a parameter");
+        return unsupported(a->x, a->at,
+                           "gather from a sample's own values; the table is a parameter");
     index.u.t.node = make_cast(a->x->g, index.u.t.node, DT_i32);
     Val out = make_op2(a->x, OP_gather, table, index, a->at);
     if (out.kind == VAL_tensor)
@@ -497,119 +500,6 @@ static Val run_orthogonalize(Args *a)
     if (!tensor_arg(a, 0, &v))
         return val_poison();
     return make_op(a->x, OP_orthogonal, &v, 1, NULL, 0, a->at);
-}
-
-/* ---- constants and draws ---- */
-
-static Val filled(Args *a, double value)
-{
-    Shape s;
-    if (!rest_sizes(a, &s))
-        return val_poison();
-    Node *n = make_broadcast(a->x->g, make_const_of(a->x->g, a->x->real, value), s);
-    n->span = blame(a->x, a->at);
-    return val_tensor(n, a->at);
-}
-
-static Val run_zeros(Args *a)
-{
-    return filled(a, 0);
-}
-
-static Val run_ones(Args *a)
-{
-    return filled(a, 1);
-}
-
-/* The square matrix of ones on the diagonal, of the given sizes. */
-static Val run_eye(Args *a)
-{
-    Expander *x = a->x;
-    Shape s;
-    if (!rest_sizes(a, &s))
-        return val_poison();
-    if (s.rank != 2)
-        return fail(x, a->at, "eye makes a matrix, found %d dimensions", s.rank);
-    Node *axis[2];
-    for (int i = 0; i < 2; i++) {
-        Attr attr[3] = {attr_of_shape(ATTR_shape, s), attr_of_int(ATTR_axis, i),
-                        attr_of_int(ATTR_dtype, DT_i32)};
-        axis[i] = node_new(x->g, OP_iota, blame(x, a->at), NULL, 0, attr, 3);
-    }
-    Val v = make_op2(x, OP_eq, val_tensor(axis[0], a->at), val_tensor(axis[1], a->at), a->at);
-    if (v.kind == VAL_tensor)
-        v.u.t.node = to_real(x, v.u.t.node);
-    return v;
-}
-
-/* Uniform numbers for a draw: arguments 2 and 3 are shape and seed. A draw is a
- * sample's own, except in an initialiser. */
-static Node *draw(Args *a, int shape, int seed)
-{
-    Expander *x = a->x;
-    Shape s = {0};
-    bool plain = x->in_initial || x->no_batch;
-    if (a->given[shape] && a->arg[shape].kind != VAL_none) {
-        if (!sizes_of(a, &a->arg[shape], a->span[shape], &s))
-            return NULL;
-    } else if (x->in_initial) {
-        s = x->given_shape;
-    }
-    if (!plain) {
-        memmove(s.d + 1, s.d, sizeof(Dim) * (size_t)s.rank);
-        s.d[0] = dim_sym(SYM_N);
-        s.rank++;
-    }
-    if (a->given[seed] && a->arg[seed].kind != VAL_none) {
-        int64_t k;
-        if (!val_as_int(x, &a->arg[seed], a->span[seed], "seed", &k))
-            return NULL;
-        /* Keys of this half of the range are no counter's. */
-        return random_keyed(x, s, (k & 0x3FFFFFFF) | 0x40000000, a->at);
-    }
-    return random_uniform(x, s, a->at);
-}
-
-/* low + (high - low) * u */
-static Val run_uniform(Args *a)
-{
-    Expander *x = a->x;
-    Val low = a->given[0] ? a->arg[0] : val_int(0, a->at);
-    Val high = a->given[1] ? a->arg[1] : val_int(1, a->at);
-    Node *u = draw(a, 2, 3);
-    if (!u)
-        return val_poison();
-    Val width = binary_values(x, BIN_sub, high, low, a->at);
-    Val v = binary_values(x, BIN_mul, val_tensor(u, a->at), width, a->at);
-    return binary_values(x, BIN_add, v, low, a->at);
-}
-
-/* mean + stddev * probit(u), u kept off 0. */
-static Val run_normal(Args *a)
-{
-    Expander *x = a->x;
-    Val mean = a->given[0] ? a->arg[0] : val_int(0, a->at);
-    Val stddev = a->given[1] ? a->arg[1] : val_int(1, a->at);
-    Node *u = draw(a, 2, 3);
-    if (!u)
-        return val_poison();
-    Val v = make_op2(x, OP_max, val_tensor(u, a->at), val_number(0x1p-25, a->at), a->at);
-    v = v.kind == VAL_poison ? v : make_op1(x, OP_probit, v, a->at);
-    v = binary_values(x, BIN_mul, v, stddev, a->at);
-    return binary_values(x, BIN_add, v, mean, a->at);
-}
-
-/* 1 with probability p, else 0. */
-static Val run_bernoulli(Args *a)
-{
-    Expander *x = a->x;
-    Node *u = draw(a, 1, 2);
-    if (!u)
-        return val_poison();
-    Val v = make_op2(x, OP_lt, val_tensor(u, a->at), a->arg[0], a->at);
-    if (v.kind == VAL_tensor)
-        v.u.t.node = to_real(x, v.u.t.node);
-    return v;
 }
 
 const Builtin tensor_builtins[] = {
@@ -642,11 +532,5 @@ const Builtin tensor_builtins[] = {
     {"gather", "table, index", run_gather, NOP},
     {"mask", "x", run_mask, NOP},
     {"orthogonalize", "x", run_orthogonalize, NOP},
-    {"zeros", "*sizes", run_zeros, NOP},
-    {"ones", "*sizes", run_ones, NOP},
-    {"eye", "*sizes", run_eye, NOP},
-    {"uniform", "low?, high?, shape?; seed?", run_uniform, NOP},
-    {"normal", "mean?, stddev?, shape?; seed?", run_normal, NOP},
-    {"bernoulli", "p, shape?; seed?", run_bernoulli, NOP},
     {NULL, NULL, NULL, NOP},
 };

@@ -21,10 +21,10 @@ bool definition_takes(const Definition *d, const char *name)
 /* ---- inputs of a body ---- */
 
 typedef struct {
-    const Declarator **decl;   /* in order of `input` and `static` statements */
+    const Declarator **decl; /* in order of `input` and `static` statements */
     bool *is_static;
     int n;
-    bool variadic;             /* input xs : list */
+    bool variadic; /* input xs : list */
 } Inputs;
 
 static Inputs body_inputs(Arena *a, const Definition *d)
@@ -256,8 +256,11 @@ static int list_layer(Expander *x, Instance *self, const Call *c)
     if (self->listed)
         return -1;
     self->listed = true;
-    LayerInfo info = {.name = self->name, .type = self->recipe->def->name, .depth = x->layer_depth,
-                      .span = x->user, .inputs = connected_to(x, c)};
+    LayerInfo info = {.name = self->name,
+                      .type = self->recipe->def->name,
+                      .depth = x->layer_depth,
+                      .span = x->user,
+                      .inputs = connected_to(x, c)};
     list_push(x->a, &x->layers, info);
     return x->layers.n - 1;
 }
@@ -342,10 +345,10 @@ Val apply_instance(Expander *x, Instance *self, const CallArg *args, int nargs, 
     x->path = self->path;
     x->frozen = x->frozen || self->recipe->frozen;
     x->layer_depth++;
-    Val out = d->native                ? d->native(x, self, &c, at)
+    Val out = d->native                      ? d->native(x, self, &c, at)
               : d->kind == DEF_cell && !step ? run_cell(x, self, &c, at)
-              : d->kind == DEF_cell    ? step_cell(x, self, &c, at)
-                                       : run_layer(x, self, &c, at);
+              : d->kind == DEF_cell          ? step_cell(x, self, &c, at)
+                                             : run_layer(x, self, &c, at);
     x->layer_depth--;
     if (!step && !regularize_activity(x, self->recipe, &out, at))
         out = val_poison();
@@ -416,8 +419,8 @@ static Val call_definition(Expander *x, const Definition *d, const CallArg *args
 
 static Val unknown_callee(Expander *x, const Val *callee, Span at)
 {
-    const Definitions *defs = x->state && x->state->defs ? x->state->defs
-                                                         : prelude_definitions(x->session);
+    const Definitions *defs =
+        x->state && x->state->defs ? x->state->defs : prelude_definitions(x->session);
     const char *name = callee->u.text.s;
     const char *near = callee->u.text.bare ? callee->u.text.near : NULL;
     if (!near)
@@ -431,8 +434,8 @@ static Val unknown_callee(Expander *x, const Val *callee, Span at)
 
 static const Definition *named_definition(Expander *x, const Val *callee, unsigned kinds)
 {
-    const Definitions *defs = x->state && x->state->defs ? x->state->defs
-                                                         : prelude_definitions(x->session);
+    const Definitions *defs =
+        x->state && x->state->defs ? x->state->defs : prelude_definitions(x->session);
     return definition_find(defs, callee->u.text.s, kinds);
 }
 
@@ -443,11 +446,16 @@ Val call_value(Expander *x, const Val *callee, const CallArg *args, int nargs, S
             return val_poison();
     const Definition *d;
     switch (callee->kind) {
-    case VAL_poison: return val_poison();
-    case VAL_definition: return call_definition(x, callee->u.def, args, nargs, at);
-    case VAL_recipe: return apply_recipe(x, callee->u.recipe, args, nargs, at);
-    case VAL_instance: return apply_instance(x, callee->u.instance, args, nargs, at, false);
-    case VAL_builtin: return builtin_call(x, callee->u.builtin, args, nargs, at);
+    case VAL_poison:
+        return val_poison();
+    case VAL_definition:
+        return call_definition(x, callee->u.def, args, nargs, at);
+    case VAL_recipe:
+        return apply_recipe(x, callee->u.recipe, args, nargs, at);
+    case VAL_instance:
+        return apply_instance(x, callee->u.instance, args, nargs, at, false);
+    case VAL_builtin:
+        return builtin_call(x, callee->u.builtin, args, nargs, at);
     case VAL_none:
         if (nargs == 1)
             return args[0].value;
@@ -455,7 +463,8 @@ Val call_value(Expander *x, const Val *callee, const CallArg *args, int nargs, S
     case VAL_string:
         d = named_definition(x, callee, x->prefer);
         return d ? call_definition(x, d, args, nargs, at) : unknown_callee(x, callee, at);
-    default: break;
+    default:
+        break;
     }
     return fail(x, at, "%s is called like a function", val_text(x, callee));
 }

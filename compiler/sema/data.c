@@ -239,11 +239,6 @@ bool data_expand(Expander *x, Scope *fields)
         bind_field(x, fields, &d->field[i], block->value->span);
     for (int i = 0; i < block->body.n; i++) {
         const Stmt *s = block->body.at[i];
-        static const char *const later[] = {"standardize"};
-        const Expr *e = s->value ? expr_mentions(s->value, later, 1) : NULL;
-        if (e && !definition_find(x->state->defs, "standardize", 0))
-            return unsupported_at(x->d, e->span, "standardize: statistics of the training data "
-                                  "cannot be fitted yet; write the mean and deviation as numbers");
         if (s->kind == ST_decl || s->kind == ST_expr || s->kind == ST_output)
             return error_at(x->d, s->span, "a data block holds transforms of the form field = "
                             "expression");

@@ -55,9 +55,8 @@ bool declared_shape(Expander *x, Scope *s, const Declarator *d, Shape *out)
             return false;
         }
         for (int k = 0; k < n; k++)
-            if (v.kind == VAL_poison || !dim_of(x, list ? &v.u.list.at[k] : &v,
-                                                d->dims.at[i]->span, d->name,
-                                                &out->d[out->rank++]))
+            if (v.kind == VAL_poison || !dim_of(x, list ? &v.u.list.at[k] : &v, d->dims.at[i]->span,
+                                                d->name, &out->d[out->rank++]))
                 return false;
     }
     int64_t count = 1, extent;
@@ -294,15 +293,21 @@ Param *param_make(Expander *x, Role role, const char *name, Shape shape, Dtype d
     if (p) {
         if (shape_equal(&p->shape, &shape))
             return p;
-        fail(x, x->user.file ? x->user : decl, "the shared weight '%s' has the shape %s; here it "
-             "would be %s", name, shape_text(x->a, x->top, &p->shape),
-             shape_text(x->a, x->top, &shape));
+        fail(x, x->user.file ? x->user : decl,
+             "the shared weight '%s' has the shape %s; here it "
+             "would be %s",
+             name, shape_text(x->a, x->top, &p->shape), shape_text(x->a, x->top, &shape));
         note(x, p->span, "it is made here");
         return NULL;
     }
     p = NEW(u->a, Param);
-    *p = (Param){.role = role, .name = arena_strdup(u->a, name), .shape = shape, .dtype = dt,
-                 .trainable = role == ROLE_param, .decl = decl, .fresh = true,
+    *p = (Param){.role = role,
+                 .name = arena_strdup(u->a, name),
+                 .shape = shape,
+                 .dtype = dt,
+                 .trainable = role == ROLE_param,
+                 .decl = decl,
+                 .fresh = true,
                  .span = x->user.file ? x->user : decl};
     p->regularizer = p->constraint = val_none(decl);
     if (role == ROLE_param) {
@@ -389,12 +394,15 @@ Val param_use(Expander *x, Frame *f, const Declarator *d, Role role)
         return val_poison();
     for (int i = 0; i < s.rank; i++)
         if (s.d[i].sym != SYM_none)
-            return fail(x, d->dims.at[i]->span, "the size of the weight '%s' must be known when "
-                        "compiling; %s is known only at run time", d->name,
-                        dim_text(x->a, x->top, s.d[i]));
+            return fail(x, d->dims.at[i]->span,
+                        "the size of the weight '%s' must be known when "
+                        "compiling; %s is known only at run time",
+                        d->name, dim_text(x->a, x->top, s.d[i]));
     if (!d->init && role == ROLE_param)
-        return fail(x, d->span, "the parameter '%s' has no initial value; write `= glorot_uniform` "
-                    "or another initializer", d->name);
+        return fail(x, d->span,
+                    "the parameter '%s' has no initial value; write `= glorot_uniform` "
+                    "or another initializer",
+                    d->name);
     const char *path = path_join(x->a, f->self ? f->self->path : x->path, d->name);
     Param *p = param_make(x, role, path, s, dt, d->span);
     if (!p)
@@ -481,8 +489,8 @@ bool run_buffer_update(Expander *x, Frame *f, const Stmt *s)
     const char *path = path_join(x->a, f->self ? f->self->path : x->path, name);
     const Param *p = param_named(x->state, ROLE_buffer, path);
     if (!p) {
-        fail(x, target->span, "'%s' is no buffer of this body; declare it: buffer %s[sizes] = zeros",
-             name, name);
+        fail(x, target->span,
+             "'%s' is no buffer of this body; declare it: buffer %s[sizes] = zeros", name, name);
         return false;
     }
     if (x->loop) {

@@ -7,10 +7,12 @@
 
 extern const char *const prelude_files[][2];
 
-static const struct { const char *word; DefKind kind; } def_words[] = {
-    {"function", DEF_function}, {"layer", DEF_layer},         {"cell", DEF_cell},
-    {"loss", DEF_loss},         {"optimizer", DEF_optimizer}, {"metric", DEF_metric},
-    {"model", DEF_model},
+static const struct {
+    const char *word;
+    DefKind kind;
+} def_words[] = {
+    {"function", DEF_function},   {"layer", DEF_layer},   {"cell", DEF_cell},   {"loss", DEF_loss},
+    {"optimizer", DEF_optimizer}, {"metric", DEF_metric}, {"model", DEF_model},
 };
 
 const char *def_kind_name(DefKind k)
@@ -22,7 +24,9 @@ const char *def_kind_name(DefKind k)
 }
 
 /* Keras spellings that are more than another case of the same words. */
-static const struct { const char *from, *to; } aliases[] = {
+static const struct {
+    const char *from, *to;
+} aliases[] = {
     {"swish", "silu"},
     {"hard_swish", "hard_silu"},
     {"mse", "mean_squared_error"},
@@ -91,8 +95,8 @@ char *snake_case(Arena *a, const char *name)
     char *out = arena_alloc(a, 2 * n + 1);
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)name[i], p = i ? (unsigned char)name[i - 1] : 0;
-        bool starts = isupper(c) && i && p != '_' &&
-                      (islower(p) || isdigit(p) || (isupper(p) && islower((unsigned char)name[i + 1])));
+        bool starts =
+            isupper(c) && i && p != '_' && (islower(p) || islower((unsigned char)name[i + 1]));
         if (starts)
             out[k++] = '_';
         out[k++] = (char)tolower(c);
@@ -179,8 +183,12 @@ static void add_definition(Session *s, Definitions *d, const Stmt *stmt, const c
             return;
         }
         Definition *f = NEW(s->arena, Definition);
-        *f = (Definition){.name = stmt->name, .kind = kind, .stmt = stmt, .defs = d,
-                          .is_prelude = category[0] != 0, .has_inputs = body_has_inputs(stmt),
+        *f = (Definition){.name = stmt->name,
+                          .kind = kind,
+                          .stmt = stmt,
+                          .defs = d,
+                          .is_prelude = category[0] != 0,
+                          .has_inputs = body_has_inputs(stmt),
                           .category = category};
         list_push(s->arena, &d->at, f);
         return;
@@ -199,7 +207,10 @@ static char *import_path(Arena *a, const char *path, const char *name)
 
 enum { IMPORTS_MOST = 64 };
 
-typedef struct { Session *s; LIST(const char *) paths; } Imports;
+typedef struct {
+    Session *s;
+    LIST(const char *) paths;
+} Imports;
 
 static void collect(Imports *im, Definitions *d, const File *f, const char *path, bool main_file);
 
@@ -232,16 +243,24 @@ static void collect(Imports *im, Definitions *d, const File *f, const char *path
     for (int i = 0; i < f->items.n; i++) {
         const Stmt *stmt = f->items.at[i];
         switch (stmt->kind) {
-        case ST_error: break;
-        case ST_import: import_file(im, d, stmt, path); break;
-        case ST_def: add_definition(s, d, stmt, ""); break;
-        case ST_let: list_push(s->arena, &d->lets, stmt); break;
+        case ST_error:
+            break;
+        case ST_import:
+            import_file(im, d, stmt, path);
+            break;
+        case ST_def:
+            add_definition(s, d, stmt, "");
+            break;
+        case ST_let:
+            list_push(s->arena, &d->lets, stmt);
+            break;
         case ST_block:
             if (main_file)
                 list_push(s->arena, &d->blocks, stmt);
             break;
         default:
-            error_at(s->diag, stmt->span, "this stands outside of every block; "
+            error_at(s->diag, stmt->span,
+                     "this stands outside of every block; "
                      "a file holds definitions, let, import, data, model and train");
         }
     }

@@ -161,7 +161,9 @@ struct Recipe {
     const Definition *def;
     Val *arg;                       /* by formal */
     bool *given;
-    struct { bool return_sequences, return_state, go_backwards, stateful, zero_output_for_mask; } rnn;
+    struct {
+        bool return_sequences, return_state, go_backwards, stateful, zero_output_for_mask;
+    } rnn;
     unsigned rnn_given;             /* bit i: the i-th of the five was written */
     const char *name;               /* name=, or null */
     bool frozen;                    /* freeze(layer), trainable=false */
@@ -245,10 +247,12 @@ struct Frame {
 typedef struct { const char *name; Node *node; Span span; } AddedLoss; /* weak or real scalar */
 typedef struct { const Param *buffer; Node *value; } BufferUpdate;
 typedef struct { const char *path; int count; } NameCount;
+typedef struct { Node *value; const Param *mean, *deviation; Span span; } Fitted; /* standardize */
 typedef struct { const Stmt *let; Val val; bool busy; } Global;
 
-/* A scan being built: its body takes what it needs from around as constants. */
-typedef struct { Node *around, *in, *next; } Carry;     /* initial value, body's input, next value */
+/* A scan being built: its body takes what it needs from around as constants.
+ * A carry has its initial value, the body's input and its next value. */
+typedef struct { Node *around, *in, *next; } Carry;
 typedef struct { Node *around, *in; } Taken;
 struct Loop {
     Loop *outer;
@@ -292,6 +296,7 @@ struct Expander {
     Scope *fields;                  /* data by name, or null: inputs come from outside */
     LIST(AddedLoss) losses;         /* add_loss, activity regularisers */
     LIST(BufferUpdate) updates;
+    LIST(Fitted) fitted;            /* uses of standardize in the data block, in order */
     LIST(Global) globals;           /* top-level lets evaluated so far */
     bool frozen;                    /* inside freeze(...) */
 };
@@ -307,7 +312,8 @@ Span blame(const Expander *x, Span at);
 Val fail(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A note to the last fail; silent where that one was (the same place twice). */
 void note(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
-Val unsupported(Expander *x, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+Val unsupported(Expander *x, Span at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Reports a bare name that means nothing ("unknown name"); false for all else. */
 bool unknown_name(Expander *x, const Val *v, Span at);
@@ -391,10 +397,12 @@ void note_operand(Expander *x, const Val *v, Span at, const char *words);
 Node *step_tensor(Expander *x, int back, Span at);
 Node *loop_time(Expander *x);  /* the i32 step of x->loop, counting from 1 */
 const char *state_name(const Val *v);
-Node *scalar_input(Expander *x, const char *name); /* "step", "epoch" (f64), "seed" (i32), in x->g */
+/* "step", "epoch" (f64) or "seed" (i32), as a node of x->g. */
+Node *scalar_input(Expander *x, const char *name);
 
 /* -- calls -- */
-typedef struct { const char *name; Span name_span; Val value; Span span; } CallArg; /* name may be null */
+/* The name may be null. */
+typedef struct { const char *name; Span name_span; Val value; Span span; } CallArg;
 
 /* Binds arguments to the formals of `def` and fills defaults; layers and cells
  * also take name= and trainable=, cells return_sequences= and its like. Null
@@ -526,6 +534,7 @@ Val data_bind(Expander *x, Scope *fields, const Declarator *input);
  * ROLE_loss "loss"; `fields` holds the targets, `outputs` the model's. */
 bool loss_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names, int n);
 /* Appends ROLE_metric outputs; fills u->metric on the first call. */
-bool metrics_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names, int n);
+bool metrics_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names,
+                    int n);
 
 #endif

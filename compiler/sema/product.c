@@ -7,7 +7,10 @@
 
 /* ---- a @ b ---- */
 
-typedef struct { char text[RANK_MOST + 1]; int n; } Labels;
+typedef struct {
+    char text[RANK_MOST + 1];
+    int n;
+} Labels;
 
 static void label(Labels *l, char c)
 {
@@ -60,8 +63,8 @@ Val make_product(Expander *x, Val a, Val b, Span at)
         label(&os, 'n');
     for (int i = 0; i < lead; i++) {
         bool in_l = i >= lead - llead, in_r = i >= lead - rlead;
-        if (in_l && in_r && !dim_equal(l->shape.d[lb + i - lead + llead],
-                                       r->shape.d[rb + i - lead + rlead]))
+        if (in_l && in_r &&
+            !dim_equal(l->shape.d[lb + i - lead + llead], r->shape.d[rb + i - lead + rlead]))
             return fail(x, at, "cannot multiply %s by %s: the leading sizes differ",
                         shape_words(x, l), shape_words(x, r));
         char c = (char)('a' + i);
@@ -110,8 +113,7 @@ static Val batch_sum(Expander *x, Val v, Span at)
     for (int i = 1; i < n->shape.rank; i++)
         in[i] = (char)('a' + i - 1);
     in[n->shape.rank] = 0;
-    Node *one = make_broadcast(x->g, make_const_of(x->g, n->dtype, 1),
-                               shape_of(1, dim_sym(SYM_N)));
+    Node *one = make_broadcast(x->g, make_const_of(x->g, n->dtype, 1), shape_of(1, dim_sym(SYM_N)));
     const char *spec = arena_printf(x->a, "n,%s->s%s", in, in + 1);
     Attr attr = attr_of_str(ATTR_spec, spec);
     Val parts = make_op(x, OP_batch_contract, (Val[]){val_tensor(one, at), val_tensor(n, at)}, 2,
@@ -312,7 +314,8 @@ static Val index_by_tensor(Expander *x, Val table, Val index, Span at)
     if (!i)
         return val_poison();
     if (shape_has_batch(&table.u.t.node->shape))
-        return unsupported(x, at, "indexing a sample's own values by a tensor; "
+        return unsupported(x, at,
+                           "indexing a sample's own values by a tensor; "
                            "only parameters can be looked up");
     index.u.t.node = make_cast(x->g, i, DT_i32);
     Val out = make_op2(x, OP_gather, table, index, at);

@@ -41,7 +41,9 @@ static void note_signature(Expander *x, const Definition *d)
 
 /* ---- arguments that name a function: activation=relu, "relu", ReLU() ---- */
 
-static const struct { const char *suffix, *what, *category; } named_kinds[] = {
+static const struct {
+    const char *suffix, *what, *category;
+} named_kinds[] = {
     {"activation", "activation", "activations"},
     {"initializer", "initializer", "initializers"},
     {"regularizer", "regularizer", "regularizers"},
@@ -86,10 +88,10 @@ static bool coerce_argument(Expander *x, const Definition *def, const char *form
             k = (int)i;
     if (k < 0)
         return true;
-    bool builtin_draw = v->kind == VAL_builtin && (val_is_string(v, "uniform") ||
-                                                   val_is_string(v, "normal"));
-    if (k == 1 && (builtin_draw || (v->kind == VAL_string && (val_is_string(v, "uniform") ||
-                                                             val_is_string(v, "normal"))))) {
+    bool builtin_draw =
+        v->kind == VAL_builtin && (val_is_string(v, "uniform") || val_is_string(v, "normal"));
+    if (k == 1 && (builtin_draw || (v->kind == VAL_string &&
+                                    (val_is_string(v, "uniform") || val_is_string(v, "normal"))))) {
         /* Keras's "uniform" is its RandomUniform, not the numbers from 0 to 1. */
         *v = val_string(arena_printf(x->a, "random_%s", val_name(v)), v->span);
     }
@@ -201,8 +203,10 @@ static bool bind_one(Expander *x, Recipe *r, const CallArg *a, int *position)
     } else if ((i = (*position)++) >= n) {
         if (!bad && i == n) {
             if (a->value.kind == VAL_tensor && is_layer_kind(d->kind))
-                fail(x, a->span, "%s is made first and applied then: write x -> %s(...), or "
-                     "%s(...)(x)", d->name, d->name, d->name);
+                fail(x, a->span,
+                     "%s is made first and applied then: write x -> %s(...), or "
+                     "%s(...)(x)",
+                     d->name, d->name, d->name);
             else
                 fail(x, a->span, "%s takes %d %s", d->name, n, n == 1 ? "argument" : "arguments");
             note_signature(x, d);
@@ -307,8 +311,8 @@ bool recipe_attr(const Recipe *r, const char *name, Span at, Val *out)
 Recipe *recipe_of(Expander *x, const Val *v, unsigned kinds, const char *what, Span at)
 {
     const Definition *d = NULL;
-    const Definitions *defs = x->state && x->state->defs ? x->state->defs
-                                                         : prelude_definitions(x->session);
+    const Definitions *defs =
+        x->state && x->state->defs ? x->state->defs : prelude_definitions(x->session);
     if (v->kind == VAL_poison)
         return NULL;
     if (v->kind == VAL_instance && (!kinds || kinds & 1u << v->u.instance->recipe->def->kind))

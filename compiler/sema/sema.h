@@ -168,6 +168,16 @@ bool unit_optimizer(Unit *u, Graph *g, Node *const *grad);
  * ROLE_buffer, each in full. Run by the interpreter or compiled. */
 Graph *unit_init(Unit *u);
 
+/* The i-th use of standardize() in the data block: its mean and deviation are
+ * fitted to the training samples, one use after the other, since the value may
+ * depend on the statistics of earlier ones. False when there are no more. */
+typedef struct {
+    Graph *graph;                    /* inputs: ROLE_data, ROLE_buffer; output: ROLE_result "value" */
+    const char *mean, *deviation;    /* the buffers, of the value's rank with 1 where axes share one */
+    Span span;
+} FitInfo;
+bool unit_fit(Unit *u, int i, FitInfo *fit);
+
 /* The file with imports, settings and overrides resolved: what a run keeps. */
 char *unit_resolved(Unit *u, Arena *a);
 

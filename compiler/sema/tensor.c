@@ -43,8 +43,8 @@ static Node *to_bool(Expander *x, Node *n, Span at)
 {
     if (n->dtype == DT_bool)
         return n;
-    Node *zero = is_weak(n) || n->dtype == x->real ? make_const(x->g, 0)
-                                                   : make_const_of(x->g, n->dtype, 0);
+    Node *zero =
+        is_weak(n) || n->dtype == x->real ? make_const(x->g, 0) : make_const_of(x->g, n->dtype, 0);
     Node *in[2] = {n, zero};
     return node_new(x->g, OP_ne, blame(x, at), in, 2, NULL, 0);
 }
@@ -80,8 +80,11 @@ static void unify(Expander *x, Node **in, int n, bool arithmetic)
 static void convert(Expander *x, Op op, Node **in, int nin, Span at)
 {
     switch (op) {
-    case OP_stop_gradient: break;
-    case OP_not: in[0] = to_bool(x, in[0], at); break;
+    case OP_stop_gradient:
+        break;
+    case OP_not:
+        in[0] = to_bool(x, in[0], at);
+        break;
     case OP_and:
     case OP_or:
         in[0] = to_bool(x, in[0], at);
@@ -90,13 +93,17 @@ static void convert(Expander *x, Op op, Node **in, int nin, Span at)
     case OP_neg:
     case OP_abs:
     case OP_sign:
-    case OP_floor: unify(x, in, 1, true); break;
+    case OP_floor:
+        unify(x, in, 1, true);
+        break;
     case OP_add:
     case OP_sub:
     case OP_mul:
     case OP_max:
     case OP_min:
-    case OP_mod: unify(x, in, 2, true); break;
+    case OP_mod:
+        unify(x, in, 2, true);
+        break;
     case OP_lt:
     case OP_le:
     case OP_gt:
@@ -162,7 +169,8 @@ Node *import_node(Expander *x, Node *n, Span at)
         return make_dim(x->g, attr_get(n, ATTR_dim)->u.dim);
     Node *in = seen_from(x, x->loop, x->g, n, at);
     if (!in) {
-        fail(x, at, "what is computed before the loop over time (an initial value, `once`, an "
+        fail(x, at,
+             "what is computed before the loop over time (an initial value, `once`, an "
              "initialiser) cannot depend on '%s', which belongs to the step",
              n->name ? n->name : op_info[n->op].name);
         note(x, blame(x, n->span), "it is computed here");
@@ -232,9 +240,9 @@ static Node *list_tensor(Expander *x, const Val *v, Span at)
     if (!count_numbers(v, &s, 0, &n)) {
         bool tensors = v->u.list.n > 0;
         for (int i = 0; i < v->u.list.n; i++)
-            tensors = tensors && (v->u.list.at[i].kind == VAL_tensor ||
-                                  v->u.list.at[i].kind == VAL_int ||
-                                  v->u.list.at[i].kind == VAL_number);
+            tensors =
+                tensors && (v->u.list.at[i].kind == VAL_tensor || v->u.list.at[i].kind == VAL_int ||
+                            v->u.list.at[i].kind == VAL_number);
         if (tensors)
             return stack_list(x, v, at);
         fail(x, at, "%s is no tensor: its elements are not numbers in even rows", val_text(x, v));
@@ -261,14 +269,22 @@ static void fail_layer(Expander *x, const Val *v, Span at)
 Node *val_to_tensor(Expander *x, const Val *v, Span at)
 {
     switch (v->kind) {
-    case VAL_poison: return NULL;
-    case VAL_tensor: return import_node(x, v->u.t.node, at);
-    case VAL_int: return make_const(x->g, (double)v->u.i);
-    case VAL_number: return make_const(x->g, v->u.f);
-    case VAL_bool: return make_const_of(x->g, DT_bool, v->u.b);
-    case VAL_extent: return make_dim(x->g, v->u.dim);
-    case VAL_step: return step_tensor(x, v->u.back, at);
-    case VAL_list: return list_tensor(x, v, at);
+    case VAL_poison:
+        return NULL;
+    case VAL_tensor:
+        return import_node(x, v->u.t.node, at);
+    case VAL_int:
+        return make_const(x->g, (double)v->u.i);
+    case VAL_number:
+        return make_const(x->g, v->u.f);
+    case VAL_bool:
+        return make_const_of(x->g, DT_bool, v->u.b);
+    case VAL_extent:
+        return make_dim(x->g, v->u.dim);
+    case VAL_step:
+        return step_tensor(x, v->u.back, at);
+    case VAL_list:
+        return list_tensor(x, v, at);
     case VAL_tuple:
         fail(x, at, "one tensor is needed here, found %d; take one as in x[0], or give all names",
              v->u.list.n);
@@ -279,14 +295,17 @@ Node *val_to_tensor(Expander *x, const Val *v, Span at)
         fail_layer(x, v, at);
         return NULL;
     case VAL_state:
-        fail(x, at, "a state is read at a time: write %s[t-1] for the last step's value, or %s[t] "
-             "after its definition", state_name(v), state_name(v));
+        fail(x, at,
+             "a state is read at a time: write %s[t-1] for the last step's value, or %s[t] "
+             "after its definition",
+             state_name(v), state_name(v));
         return NULL;
     case VAL_string:
         if (unknown_name(x, v, at))
             return NULL;
         break;
-    default: break;
+    default:
+        break;
     }
     fail(x, at, "a tensor or a number is needed here, found %s", val_text(x, v));
     return NULL;
@@ -297,19 +316,27 @@ Node *val_to_tensor(Expander *x, const Val *v, Span at)
 static const char *op_phrase(Op op)
 {
     switch (op) {
-    case OP_add: return "add";
-    case OP_sub: return "subtract";
-    case OP_mul: return "multiply";
-    case OP_div: return "divide";
-    case OP_pow: return "raise to a power";
+    case OP_add:
+        return "add";
+    case OP_sub:
+        return "subtract";
+    case OP_mul:
+        return "multiply";
+    case OP_div:
+        return "divide";
+    case OP_pow:
+        return "raise to a power";
     case OP_lt:
     case OP_le:
     case OP_gt:
     case OP_ge:
     case OP_eq:
-    case OP_ne: return "compare";
-    case OP_select: return "choose between";
-    default: return "combine";
+    case OP_ne:
+        return "compare";
+    case OP_select:
+        return "choose between";
+    default:
+        return "combine";
     }
 }
 

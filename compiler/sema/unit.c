@@ -16,8 +16,16 @@ Expander *expander_new(Unit *u, Graph *g, Purpose purpose, bool training)
 {
     Session *s = u->session;
     Expander *x = NEW(s->arena, Expander);
-    *x = (Expander){.session = s, .unit = u, .state = u->state, .a = s->arena, .d = s->diag,
-                    .g = g, .top = g, .training = training, .purpose = purpose, .real = s->real,
+    *x = (Expander){.session = s,
+                    .unit = u,
+                    .state = u->state,
+                    .a = s->arena,
+                    .d = s->diag,
+                    .g = g,
+                    .top = g,
+                    .training = training,
+                    .purpose = purpose,
+                    .real = s->real,
                     .path = ""};
     return x;
 }
@@ -101,9 +109,10 @@ static bool choose_blocks(Unit *u, const char *path)
     if (!st->train && !none)
         return false;
     const Expr *named = s->model_name ? NULL : train_model(st->train);
-    st->model = choose(s, st->defs, "model", s->model_name ? s->model_name
-                                             : named       ? named->text
-                                                           : NULL,
+    st->model = choose(s, st->defs, "model",
+                       s->model_name ? s->model_name
+                       : named       ? named->text
+                                     : NULL,
                        named ? named->span : file, &none);
     if (!st->model && none)
         error_at(s->diag, file, "there is no model in '%s'; write model NAME { ... }", path);
@@ -132,7 +141,10 @@ static bool add_output(Expander *x, const Val *v, const char *name, Span at, Val
     return true;
 }
 
-typedef struct { LIST(Val) at; LIST(const char *) names; } ModelOutputs;
+typedef struct {
+    LIST(Val) at;
+    LIST(const char *) names;
+} ModelOutputs;
 
 static bool collect_outputs(Expander *x, Frame *f, ModelOutputs *out)
 {
@@ -145,8 +157,10 @@ static bool collect_outputs(Expander *x, Frame *f, ModelOutputs *out)
     else if (!f->outputs.n && f->first_bare.file)
         list_push(x->a, &f->outputs, f->current);
     if (!f->outputs.n) {
-        fail(x, m->name_span.file ? m->name_span : m->span, "the model '%s' has no output; write "
-             "output NAME = ..., or layers that follow each other", m->name ? m->name : "");
+        fail(x, m->name_span.file ? m->name_span : m->span,
+             "the model '%s' has no output; write "
+             "output NAME = ..., or layers that follow each other",
+             m->name ? m->name : "");
         return false;
     }
     for (int i = 0; i < f->outputs.n; i++) {
@@ -333,6 +347,9 @@ Unit *unit_open(Session *s, const char *path)
     ok = unit_forward(u, FORWARD_predict) && ok;
     if (ok && u->train && u->data)
         ok = unit_forward(u, FORWARD_train) != NULL;
+    else if (ok && u->data) /* what the transforms keep (standardize) and their mistakes */
+        ok = data_expand(expander_new(u, graph_new(s->arena, "data"), FORWARD_serve, false),
+                         scope_new(s->arena, NULL, st->defs));
     if (ok)
         ok = unit_init(u) != NULL;
     return ok && diag_ok(s->diag) && check_settings(u) ? u : NULL;

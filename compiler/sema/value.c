@@ -76,11 +76,16 @@ bool val_is(const Val *v, ValKind k)
 const char *val_name(const Val *v)
 {
     switch (v->kind) {
-    case VAL_string: return v->u.text.s;
-    case VAL_definition: return v->u.def->name;
-    case VAL_builtin: return builtin_name(v->u.builtin);
-    case VAL_recipe: return v->u.recipe->def->name;
-    default: return NULL;
+    case VAL_string:
+        return v->u.text.s;
+    case VAL_definition:
+        return v->u.def->name;
+    case VAL_builtin:
+        return builtin_name(v->u.builtin);
+    case VAL_recipe:
+        return v->u.recipe->def->name;
+    default:
+        return NULL;
     }
 }
 
@@ -101,19 +106,32 @@ char *val_text(Expander *x, const Val *v)
 {
     Arena *a = x->a;
     switch (v->kind) {
-    case VAL_none: return arena_strdup(a, "none");
-    case VAL_bool: return arena_strdup(a, v->u.b ? "true" : "false");
-    case VAL_int: return arena_printf(a, "the integer %lld", (long long)v->u.i);
-    case VAL_number: return arena_printf(a, "the number %g", v->u.f);
-    case VAL_string: return arena_printf(a, "\"%s\"", v->u.text.s);
-    case VAL_dtype: return arena_printf(a, "the type %s", dtype_name(v->u.dtype));
-    case VAL_extent: return arena_printf(a, "the length %s", dim_text(a, x->top, v->u.dim));
-    case VAL_step: return arena_strdup(a, "the time t");
-    case VAL_list: return arena_printf(a, "a list of %d", v->u.list.n);
-    case VAL_tuple: return arena_printf(a, "%d values", v->u.list.n);
-    case VAL_dict: return arena_strdup(a, "a dictionary");
-    case VAL_tensor: return tensor_words(x, v->u.t.node);
-    case VAL_state: return arena_strdup(a, "a state");
+    case VAL_none:
+        return arena_strdup(a, "none");
+    case VAL_bool:
+        return arena_strdup(a, v->u.b ? "true" : "false");
+    case VAL_int:
+        return arena_printf(a, "the integer %lld", (long long)v->u.i);
+    case VAL_number:
+        return arena_printf(a, "the number %g", v->u.f);
+    case VAL_string:
+        return arena_printf(a, "\"%s\"", v->u.text.s);
+    case VAL_dtype:
+        return arena_printf(a, "the type %s", dtype_name(v->u.dtype));
+    case VAL_extent:
+        return arena_printf(a, "the length %s", dim_text(a, x->top, v->u.dim));
+    case VAL_step:
+        return arena_strdup(a, "the time t");
+    case VAL_list:
+        return arena_printf(a, "a list of %d", v->u.list.n);
+    case VAL_tuple:
+        return arena_printf(a, "%d values", v->u.list.n);
+    case VAL_dict:
+        return arena_strdup(a, "a dictionary");
+    case VAL_tensor:
+        return tensor_words(x, v->u.t.node);
+    case VAL_state:
+        return arena_strdup(a, "a state");
     case VAL_definition:
         return arena_printf(a, "the %s %s", def_kind_name(v->u.def->kind), v->u.def->name);
     case VAL_recipe:
@@ -122,11 +140,15 @@ char *val_text(Expander *x, const Val *v)
     case VAL_instance:
         return arena_printf(a, "the %s %s", def_kind_name(v->u.instance->recipe->def->kind),
                             v->u.instance->recipe->def->name);
-    case VAL_builtin: return arena_printf(a, "the function %s", builtin_name(v->u.builtin));
-    case VAL_later: return arena_printf(a, "the initializer %s", expr_text(a, v->u.later.value));
-    case VAL_data: return arena_printf(a, "the data set %s", v->u.data.block->name);
+    case VAL_builtin:
+        return arena_printf(a, "the function %s", builtin_name(v->u.builtin));
+    case VAL_later:
+        return arena_printf(a, "the initializer %s", expr_text(a, v->u.later.value));
+    case VAL_data:
+        return arena_printf(a, "the data set %s", v->u.data.block->name);
     case VAL_poison:
-    case NVAL: break;
+    case NVAL:
+        break;
     }
     return arena_strdup(a, "something wrong");
 }

@@ -20,8 +20,14 @@ static _Noreturn void broken(const char *promise, const char *detail)
 
 /* ---- words ---- */
 
-typedef struct { const char *at; int n; } Word;
-typedef struct { Word *at; int n; } Text;
+typedef struct {
+    const char *at;
+    int n;
+} Word;
+typedef struct {
+    Word *at;
+    int n;
+} Text;
 
 static bool letter(char c)
 {
@@ -72,9 +78,11 @@ static int below(uint64_t *state, int n)
 static Word any_word(uint64_t *state, const Text *files, int nfile)
 {
     static const char *const own[] = {
-        "0", "1", "-1", "2", "1000000000", "9223372036854775807", "1e300", "0.5", "none", "true",
-        "[]", "[1, 2]", "{}", "\"\"", "t", "t-1", "t+1", "batch", "time", "x", "[:]", "[::-1]",
-        "LSTM", "Dense(3)", "copy", "range(3)", "training", "mask", "over_time", "freeze",
+        "0",     "1",        "-1",       "2",      "1000000000", "9223372036854775807",
+        "1e300", "0.5",      "none",     "true",   "[]",         "[1, 2]",
+        "{}",    "\"\"",     "t",        "t-1",    "t+1",        "batch",
+        "time",  "x",        "[:]",      "[::-1]", "LSTM",       "Dense(3)",
+        "copy",  "range(3)", "training", "mask",   "over_time",  "freeze",
     };
     if (below(state, 4) == 0) {
         const char *w = own[below(state, sizeof own / sizeof *own)];
@@ -94,7 +102,9 @@ static Word any_word(uint64_t *state, const Text *files, int nfile)
 static int kind(Word w)
 {
     char c = *w.at;
-    return letter(c) ? (c >= '0' && c <= '9' ? 1 : 2) : strchr("+-*/@<>=", c) ? 3 : (unsigned char)c;
+    return letter(c)               ? (c >= '0' && c <= '9' ? 1 : 2)
+           : strchr("+-*/@<>=", c) ? 3
+                                   : (unsigned char)c;
 }
 
 /* A word of the same kind, so that the text often still parses. */
@@ -142,7 +152,9 @@ static void mutate(uint64_t *state, Text *t, const Text *files, int nfile)
 /* ---- promises ---- */
 
 static const DataField fields[] = {
-    {"image", DT_u8, 2, {28, 28}}, {"label", DT_u8, 0, {0}}, {"series", DT_f32, 2, {12, 5}},
+    {"image", DT_u8, 2, {28, 28}},
+    {"label", DT_u8, 0, {0}},
+    {"series", DT_f32, 2, {12, 5}},
 };
 static const DataSchema schema = {3, fields, 60000, 10000, 10, NULL, NULL};
 

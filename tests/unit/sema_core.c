@@ -15,7 +15,12 @@ static int failed;
 
 /* ---- units from text ---- */
 
-typedef struct { Arena *a; Diag d; Session *s; Unit *u; } Case;
+typedef struct {
+    Arena *a;
+    Diag d;
+    Session *s;
+    Unit *u;
+} Case;
 
 static bool open_case(Case *c, const char *text, const Setting *set)
 {
@@ -42,7 +47,8 @@ static bool open_case(Case *c, const char *text, const Setting *set)
 /* Numbers that look arbitrary and are the same everywhere. */
 static double number(int key, int64_t i)
 {
-    uint64_t h = (uint64_t)(key * 7919 + 13) * 0x9E3779B97F4A7C15u + (uint64_t)i * 0xBF58476D1CE4E5B9u;
+    uint64_t h =
+        (uint64_t)(key * 7919 + 13) * 0x9E3779B97F4A7C15u + (uint64_t)i * 0xBF58476D1CE4E5B9u;
     h ^= h >> 31;
     h *= 0x94D049BB133111EBu;
     h ^= h >> 29;
@@ -67,8 +73,9 @@ static double *evaluate(Case *c, const Graph *g, int64_t *count)
         for (int k = 0; k < n->shape.rank; k++)
             dim[k] = dim_value(n->shape.d[k], lengths);
         in[i] = value_new(c->a, n->dtype, n->shape.rank, dim);
-        int key = role == ROLE_param ? nparam++ : role == ROLE_data ? 100 + ndata++
-                                           : 200 + nbuffer++;
+        int key = role == ROLE_param  ? nparam++
+                  : role == ROLE_data ? 100 + ndata++
+                                      : 200 + nbuffer++;
         for (int64_t k = 0; k < in[i].count; k++) {
             double v = number(key, k);
             if (role == ROLE_scalar)
@@ -168,11 +175,13 @@ static void test_cells(void)
          "cell C(n) { input x\n static w[k]\n state h[n]\n h[t] = h[t-1] + x * w\n output h[t] }\n"
          "model m { input x[4, 3]\n input w[3]\n output (x, w) -> C(3) }\n",
          "model m { input x[4, 3]\n input w[3]\n output sum(x, axis=time) * w }\n");
-    same("layers in cells",
-         "cell C(n) { input x\n state h[n]\n h[t] = concat(x, h[t-1]) -> Dense(n, activation=tanh)\n"
-         "output h[t] }\n model m { input x[2, 3]\n C(4) }\n",
-         "model m { input x[2, 3]\n d = Dense(4, activation=tanh)\n a = concat(x[0], zeros(4)) -> d\n"
-         "output concat(x[1], a) -> d }\n");
+    same(
+        "layers in cells",
+        "cell C(n) { input x\n state h[n]\n h[t] = concat(x, h[t-1]) -> Dense(n, activation=tanh)\n"
+        "output h[t] }\n model m { input x[2, 3]\n C(4) }\n",
+        "model m { input x[2, 3]\n d = Dense(4, activation=tanh)\n a = concat(x[0], zeros(4)) -> "
+        "d\n"
+        "output concat(x[1], a) -> d }\n");
 }
 
 static void test_nesting(void)
@@ -180,11 +189,13 @@ static void test_nesting(void)
     same("a cell in a cell makes one step",
          "cell C(n) { input x\n y = x -> LSTM(n)\n output y -> GRU(n) }\n"
          "model m { input x[5, 3]\n C(4, return_sequences=true) }\n",
-         "model m { input x[5, 3]\n LSTM(4, return_sequences=true)\n GRU(4, return_sequences=true) }\n");
-    same("RNN in a cell is a loop of its own",
-         "cell C(n) { input x[k, f]\n state h[n]\n h[t] = h[t-1] + RNN(LSTM(n))(x)\n output h[t] }\n"
-         "model m { input x[2, 4, 3]\n C(5) }\n",
-         "model m { input x[2, 4, 3]\n l = LSTM(5)\n output l(x[0]) + l(x[1]) }\n");
+         "model m { input x[5, 3]\n LSTM(4, return_sequences=true)\n GRU(4, return_sequences=true) "
+         "}\n");
+    same(
+        "RNN in a cell is a loop of its own",
+        "cell C(n) { input x[k, f]\n state h[n]\n h[t] = h[t-1] + RNN(LSTM(n))(x)\n output h[t] }\n"
+        "model m { input x[2, 4, 3]\n C(5) }\n",
+        "model m { input x[2, 4, 3]\n l = LSTM(5)\n output l(x[0]) + l(x[1]) }\n");
     same("outer tensors are seen in inner loops",
          "cell C(n) { input x[k, f]\n param W[f, n] = zeros\n state h[n]\n"
          "h[t] = h[t-1] + RNN(D(n, W))(x)\n output h[t] }\n"
@@ -195,7 +206,8 @@ static void test_nesting(void)
          "output (x[0] -> D(5, W)) + (x[1] -> D(5, W)) }\n");
     same("cells on top of each other",
          "model m { input x[5, 3]\n RNN([LSTMCell(4), GRUCell(2)], return_sequences=true) }\n",
-         "model m { input x[5, 3]\n LSTM(4, return_sequences=true)\n GRU(2, return_sequences=true) }\n");
+         "model m { input x[5, 3]\n LSTM(4, return_sequences=true)\n GRU(2, return_sequences=true) "
+         "}\n");
     same("both directions",
          "model m { input x[5, 3]\n Bidirectional(LSTM(4, return_sequences=true)) }\n",
          "model m { input x[5, 3]\n f = LSTM(4, return_sequences=true)(x)\n"
@@ -204,13 +216,13 @@ static void test_nesting(void)
     same("go_backwards reads from the end",
          "model m { input x[5, 3]\n GRU(4, go_backwards=true, return_sequences=true) }\n",
          "model m { input x[5, 3]\n output x[::-1] -> GRU(4, return_sequences=true) }\n");
-    same("return_state",
-         "model m { input x[5, 3]\n y, h, c = LSTM(4, return_state=true, return_sequences=true)(x)\n"
-         "output concat(y[-1], h, c) }\n",
-         "model m { input x[5, 3]\n l = LSTM(4, return_state=true)\n y, h, c = l(x)\n"
-         "output concat(y, y, c) }\n");
-    same("the state goes on where it stopped",
-         "model m { input x[6, 3]\n LSTM(4) }\n",
+    same(
+        "return_state",
+        "model m { input x[5, 3]\n y, h, c = LSTM(4, return_state=true, return_sequences=true)(x)\n"
+        "output concat(y[-1], h, c) }\n",
+        "model m { input x[5, 3]\n l = LSTM(4, return_state=true)\n y, h, c = l(x)\n"
+        "output concat(y, y, c) }\n");
+    same("the state goes on where it stopped", "model m { input x[6, 3]\n LSTM(4) }\n",
          "model m { input x[6, 3]\n l = LSTM(4, return_state=true)\n y, h, c = x[:4] -> l\n"
          "y, h, c = l(x[4:], initial_state=[h, c])\n output y }\n");
 }
@@ -244,7 +256,8 @@ static void test_masks(void)
          "model m { input x[T<=200, 3]\n LSTM(4, return_sequences=true)\n GlobalMaxPooling1D() }\n",
          "model m { input x[7, 3]\n LSTM(4, return_sequences=true)\n GlobalMaxPooling1D() }\n");
     same("arithmetic on lengths",
-         "model m { input x[time, 3]\n y = x[1:] - x[:-1]\n output sum(y, axis=time) / (dim(x, 1) - 1)"
+         "model m { input x[time, 3]\n y = x[1:] - x[:-1]\n output sum(y, axis=time) / (dim(x, 1) "
+         "- 1)"
          " + x[-1] + mean(x, axis=time) }\n",
          "model m { input x[7, 3]\n output (x[6] - x[0]) / 6 + x[6] + sum(x, axis=1) / 7 }\n");
 }
@@ -253,9 +266,10 @@ static void test_masks(void)
 
 static void test_layers(void)
 {
-    same("a sequence of layers and its names",
-         "model m { input x[6]\n Dense(5, activation=relu)\n Dense(2, activation=\"softmax\") }\n",
-         "model m { input x[6]\n h = x -> Dense(5) -> relu\n output y = softmax(h -> Dense(2)) }\n");
+    same(
+        "a sequence of layers and its names",
+        "model m { input x[6]\n Dense(5, activation=relu)\n Dense(2, activation=\"softmax\") }\n",
+        "model m { input x[6]\n h = x -> Dense(5) -> relu\n output y = softmax(h -> Dense(2)) }\n");
     same("a named layer shares its weights",
          "model m { input a[4]\n input b[4]\n d = Dense(3)\n output d(a) + d(b) }\n",
          "model m { input a[4]\n input b[4]\n param W[4, 3] = zeros, c[3] = zeros\n"
@@ -264,7 +278,8 @@ static void test_layers(void)
          "let deep = true\n model m { input x[4]\n y = x\n repeat 2 { y = y -> Dense(4) }\n"
          "for i, f in [3, 2] { y = y -> Dense(f)\n y = y + i }\n"
          "if deep { y = tanh(y) } else { y = relu(y) }\n output y }\n",
-         "model m { input x[4]\n output tanh((x -> Dense(4) -> Dense(4) -> Dense(3) -> Dense(2)) + 1) }\n");
+         "model m { input x[4]\n output tanh((x -> Dense(4) -> Dense(4) -> Dense(3) -> Dense(2)) + "
+         "1) }\n");
     same("if on tensors chooses by element",
          "model m { input x[4]\n output if x > 0 then x * 2 else exp(x) if x < -0.1 else 0 }\n",
          "model m { input x[4]\n output where(x > 0, 2 * x, where(x < -0.1, exp(x), 0)) }\n");
@@ -276,24 +291,27 @@ static void test_layers(void)
          "let Layer = Dense\n function act(x) = x * 2\n let f = act\n"
          "model m { input x[4]\n Layer(3, activation=f) }\n",
          "model m { input x[4]\n output 2 * Dense(3)(x) }\n");
-    same("batch normalisation at inference",
-         "model m { input x[4]\n BatchNormalization() }\n",
+    same("batch normalisation at inference", "model m { input x[4]\n BatchNormalization() }\n",
          "model m { input x[4]\n param g[4] = ones, b[4] = zeros\n"
          "buffer m[4] = zeros, v[4] = ones\n"
          "output (x - m) / sqrt(v + 0.001) * g + b }\n");
     same("products of every rank",
-         "model m { input a[5]\n input b[4, 5]\n input c[2, 4, 5]\n param W[5, 3] = zeros, v[5] = zeros\n"
-         "output concat(a @ W, b @ W -> flatten, c @ W -> flatten, b @ a, c @ transpose(b) -> flatten,"
+         "model m { input a[5]\n input b[4, 5]\n input c[2, 4, 5]\n param W[5, 3] = zeros, v[5] = "
+         "zeros\n"
+         "output concat(a @ W, b @ W -> flatten, c @ W -> flatten, b @ a, c @ transpose(b) -> "
+         "flatten,"
          "  (c @ transpose(c)) -> flatten, b @ v, reshape(a @ v, [1]), reshape(a @ a, [1])) }\n",
-         "model m { input a[5]\n input b[4, 5]\n input c[2, 4, 5]\n param W[5, 3] = zeros, v[5] = zeros\n"
+         "model m { input a[5]\n input b[4, 5]\n input c[2, 4, 5]\n param W[5, 3] = zeros, v[5] = "
+         "zeros\n"
          "aw = sum(expand(a) * W, axis=1)\n bw = sum(expand(b) * W, axis=2)\n"
          "cw = sum(expand(c) * W, axis=3)\n"
          "cb = sum(expand(c, axis=3) * expand(expand(b, axis=1), axis=1), axis=-1)\n"
          "cc = sum(expand(c, axis=3) * expand(c, axis=2), axis=-1)\n"
-         "output concat(aw, flatten(bw), flatten(cw), sum(b * expand(a, axis=1), axis=-1), flatten(cb),"
-         " flatten(cc), sum(b * v, axis=-1), reshape(sum(a * v), [1]), reshape(sum(a * a), [1])) }\n");
-    same("embedding is a lookup",
-         "model m { input i[3] : int\n Embedding(4, 2) }\n",
+         "output concat(aw, flatten(bw), flatten(cw), sum(b * expand(a, axis=1), axis=-1), "
+         "flatten(cb),"
+         " flatten(cc), sum(b * v, axis=-1), reshape(sum(a * v), [1]), reshape(sum(a * a), [1])) "
+         "}\n");
+    same("embedding is a lookup", "model m { input i[3] : int\n Embedding(4, 2) }\n",
          "model m { input i[3] : int\n param E[4, 2] = zeros\n output one_hot(i, 4) @ E }\n");
 }
 
@@ -303,22 +321,27 @@ static void test_names(void)
 {
     Case c;
     char *s;
-    if (!open_case(&c, "cell Mine(n) { input x\n state h[n]\n param w[n] = ones\n h[t] = x * w\n output h[t] }\n"
-                       "model m { input x[6, 3]\n LSTM(4, return_sequences=true)\n"
-                       "Bidirectional(LSTM(2, return_sequences=true))\n LSTM(3, return_sequences=true)\n"
-                       "Mine(3)\n Dense(2, name=\"head\")\n Dense(2)\n freeze(Dense(1)) }\n", NULL))
+    if (!open_case(
+            &c,
+            "cell Mine(n) { input x\n state h[n]\n param w[n] = ones\n h[t] = x * w\n output h[t] "
+            "}\n"
+            "model m { input x[6, 3]\n LSTM(4, return_sequences=true)\n"
+            "Bidirectional(LSTM(2, return_sequences=true))\n LSTM(3, return_sequences=true)\n"
+            "Mine(3)\n Dense(2, name=\"head\")\n Dense(2)\n freeze(Dense(1)) }\n",
+            NULL))
         return;
     s = arena_strdup(c.a, "");
     for (int i = 0; i < c.u->nparam; i++)
         s = arena_printf(c.a, "%s%s%s\n", s, c.u->param[i].name,
                          c.u->param[i].trainable ? "" : " fixed");
-    expect_text("names of weights", s,
-                "lstm/kernel\nlstm/recurrent_kernel\nlstm/bias\n"
-                "bidirectional/forward_lstm/kernel\nbidirectional/forward_lstm/recurrent_kernel\n"
-                "bidirectional/forward_lstm/bias\nbidirectional/backward_lstm/kernel\n"
-                "bidirectional/backward_lstm/recurrent_kernel\nbidirectional/backward_lstm/bias\n"
-                "lstm_1/kernel\nlstm_1/recurrent_kernel\nlstm_1/bias\nmine/w\nhead/kernel\nhead/bias\n"
-                "dense/kernel\ndense/bias\ndense_1/kernel fixed\ndense_1/bias fixed\n");
+    expect_text(
+        "names of weights", s,
+        "lstm/kernel\nlstm/recurrent_kernel\nlstm/bias\n"
+        "bidirectional/forward_lstm/kernel\nbidirectional/forward_lstm/recurrent_kernel\n"
+        "bidirectional/forward_lstm/bias\nbidirectional/backward_lstm/kernel\n"
+        "bidirectional/backward_lstm/recurrent_kernel\nbidirectional/backward_lstm/bias\n"
+        "lstm_1/kernel\nlstm_1/recurrent_kernel\nlstm_1/bias\nmine/w\nhead/kernel\nhead/bias\n"
+        "dense/kernel\ndense/bias\ndense_1/kernel fixed\ndense_1/bias fixed\n");
     s = arena_strdup(c.a, "");
     for (int i = 0; i < c.u->nlayer; i++)
         s = arena_printf(c.a, "%s%d %s %s %s %lld/%lld <- %s\n", s, c.u->layer[i].depth,
@@ -357,10 +380,12 @@ static void test_settings(void)
 static void test_initial(void)
 {
     Case c;
-    if (!open_case(&c, "model m { input x[5, 30]\n LSTM(40)\n"
-                       "Dense(50, kernel_initializer=HeNormal(), bias_initializer=Constant(0.25) * 2)\n"
-                       "Dense(50, kernel_initializer=\"identity\", bias_initializer=RandomUniform(-1, 1)) }\n",
-                   NULL))
+    if (!open_case(
+            &c,
+            "model m { input x[5, 30]\n LSTM(40)\n"
+            "Dense(50, kernel_initializer=HeNormal(), bias_initializer=Constant(0.25) * 2)\n"
+            "Dense(50, kernel_initializer=\"identity\", bias_initializer=RandomUniform(-1, 1)) }\n",
+            NULL))
         return;
     Graph *g = unit_init(c.u);
     int64_t n;

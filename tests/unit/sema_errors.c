@@ -23,7 +23,9 @@ static char *slurp(Arena *a, const char *path)
 }
 
 static const DataField fields[] = {
-    {"image", DT_u8, 2, {28, 28}}, {"label", DT_u8, 0, {0}}, {"series", DT_f32, 2, {12, 5}},
+    {"image", DT_u8, 2, {28, 28}},
+    {"label", DT_u8, 0, {0}},
+    {"series", DT_f32, 2, {12, 5}},
 };
 static const DataSchema schema = {3, fields, 60000, 10000, 10, NULL, NULL};
 
