@@ -181,6 +181,17 @@ static bool bind_option(Expander *x, Recipe *r, const CallArg *a, bool *bad)
     return false;
 }
 
+/* A bare name that means nothing may be a word (padding=same) only where the
+ * formal takes words: its default is a string, or it has none. Elsewhere it is
+ * told here, since the body might never look at it. */
+static bool refuse_word(Expander *x, const Formal *f, const Val *v, Span at)
+{
+    if (v->kind != VAL_string || !v->u.text.bare || !f->init || f->init->kind == EX_string ||
+        val_is_string(v, "time") || val_is_string(v, "batch"))
+        return false;
+    return unknown_name(x, v, at);
+}
+
 static bool bind_one(Expander *x, Recipe *r, const CallArg *a, int *position)
 {
     const Definition *d = r->def;
@@ -217,7 +228,9 @@ static bool bind_one(Expander *x, Recipe *r, const CallArg *a, int *position)
     r->arg[i] = a->value;
     if (!r->arg[i].span.file || d->is_prelude)
         r->arg[i].span = r->arg[i].span.file ? r->arg[i].span : a->span;
-    return !bad && coerce_argument(x, d, d->stmt->formals.at[i].name, &r->arg[i], a->span);
+    const Formal *f = &d->stmt->formals.at[i];
+    return !bad && coerce_argument(x, d, f->name, &r->arg[i], a->span) &&
+           !refuse_word(x, f, &r->arg[i], a->span);
 }
 
 /* Defaults, left to right; a default may name the formals before it. */
