@@ -236,9 +236,19 @@ static LoopEnd end_epoch(Training *t, double since)
     return !ok ? LOOP_failed : stop ? LOOP_early : LOOP_done;
 }
 
+bool train_stopped_early(const Training *t)
+{
+    const EarlyStopping *e = &t->info->stop;
+    const TrainState *s = &t->state;
+    return e->on && s->epoch > 1 && s->wait > 0 && s->wait >= e->patience &&
+           s->best_epoch != s->epoch && s->position == 0;
+}
+
 LoopEnd train_loop(Training *t)
 {
     TrainState *s = &t->state;
+    if (t->resumed && train_stopped_early(t))
+        return LOOP_early;
     while (s->epoch < t->epochs) {
         double since = system_seconds();
         begin_epoch(t);

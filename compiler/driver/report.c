@@ -93,6 +93,9 @@ void report_start(const Training *t)
     if (t->state.epoch >= t->epochs)
         fprintf(stderr, "nothing is left to train: %lld epochs are done and epochs is %lld\n",
                 (long long)t->state.epoch, (long long)t->epochs);
+    else if (t->resumed && train_stopped_early(t))
+        fprintf(stderr, "nothing is left to train: early stopping ended it after epoch %lld\n",
+                (long long)t->state.epoch);
     else if (t->resumed)
         fprintf(stderr, "resumed after epoch %lld, step %lld\n", (long long)t->state.epoch,
                 (long long)t->state.step);

@@ -42,6 +42,10 @@ typedef enum { LOOP_done, LOOP_early, LOOP_stopped, LOOP_failed } LoopEnd;
  * it failed (then a report was made and nothing was written). */
 LoopEnd train_loop(Training *t);
 
+/* Whether early stopping has ended the training after the epoch just done; to
+ * resume it then changes nothing, as if it had never been cut. */
+bool train_stopped_early(const Training *t);
+
 /* Rank of figures: loss, metrics, and the same with val_. */
 enum { FIGURES_MOST = 128 };
 
