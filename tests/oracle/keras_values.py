@@ -4,17 +4,18 @@
     v/bin/python tests/oracle/keras_values.py [GROUP ...]     (layers, indices, losses ...)
 
 For each group it writes, beside itself, GROUP.model (one model and one train block a case) and
-GROUP.safetensors, and the data sets small.npz and tutorial.npz. Every case stands here twice in one
-row: as Keras's layers and as the text of a Weft model. oracle.c reads the files. GROUP.safetensors
-holds, for a case C,
+GROUP.safetensors; the data sets small.npz and tutorial.npz; for trajectory.sh trajectory.csv. Every
+case stands here twice in one row: as Keras's layers and as the text of a Weft model. oracle.c reads
+the files. GROUP.safetensors holds, for a case C,
 
-    C/param/NAME    where it starts (all/param/NAME: where every case does); these are float32
-                    numbers, so that both float types start alike
+    C/param/NAME    where it starts: float32 numbers, so that both float types start alike; the
+                    cases of the tutorial's network start from tutorial_start.safetensors
     C/loss          of the whole data set as one batch, training; or one loss a step
     C/grad/NAME     gradient of that loss
     C/buffer/NAME   after that step
     C/output        of the first samples, inference
     C/final/NAME    parameters after the last step
+    C/figures       loss and metrics of an evaluation, in the order of the train block
     C/loss32        losses of the same steps when Keras computes in float32
 
 Everything else was computed in float64. Back end: TensorFlow, which goes back to the logits where a
@@ -159,6 +160,7 @@ def save(group, values):
     kept = {}
     for name, value in values.items():
         exact = "/param/" in name
+        name = name.removeprefix("/param/")
         kept[name] = np.ascontiguousarray(value, np.float32 if exact else np.float64)
     made = f"keras {keras.__version__}, tensorflow {tf.__version__}, numpy {np.__version__}"
     save_file(kept, HERE / f"{group}.safetensors", metadata={"made_by": made})
@@ -493,6 +495,66 @@ def loss32(model, loss, x, y):
     return np.asarray(loss(y.astype(np.float32), model(x.astype(np.float32)))).reshape(1)
 
 
+# ---- metrics ----
+
+def metric_cases():
+    """name, input, target, Keras's layers, loss and metrics, Weft's layers, loss and metrics."""
+    L, M = layers, keras.metrics
+    sparse = "sparse_categorical_crossentropy"
+    yield "categorical", "v", "onehot", [L.Dense(4, activation="softmax")], \
+        "categorical_crossentropy", ["accuracy", top_k(M.top_k_categorical_accuracy, 2),
+                                     "categorical_accuracy", "mse"], \
+        "Dense(4, activation=softmax)", "categorical_crossentropy", \
+        "accuracy, top_k_categorical_accuracy(k=2), categorical_accuracy, mse"
+    yield "sparse", "v", "label", [L.Dense(4, activation="softmax")], sparse, \
+        ["accuracy", top_k(M.sparse_top_k_categorical_accuracy, 3),
+         M.SparseCategoricalCrossentropy()], \
+        "Dense(4, activation=softmax)", sparse, \
+        f"accuracy, sparse_top_k_categorical_accuracy(k=3), {sparse}"
+    yield "binary", "v", "bits", [L.Dense(4, activation="sigmoid")], "binary_crossentropy", \
+        ["accuracy", M.BinaryAccuracy(threshold=0.4), M.Precision(), M.Recall(thresholds=0.6)], \
+        "Dense(4, activation=sigmoid)", "binary_crossentropy", \
+        "accuracy, binary_accuracy(threshold=0.4), precision, recall(threshold=0.6)"
+    yield "regression", "v", "t4", [L.Dense(4)], "mse", \
+        ["mae", M.RootMeanSquaredError(), "mse", M.MeanAbsolutePercentageError()], \
+        "Dense(4)", "mse", "mae, root_mean_squared_error, mse, mape"
+    yield "steps", "x", "labels", \
+        [L.GRU(3, return_sequences=True), L.Dense(4, activation="softmax")], sparse, \
+        ["accuracy"], "GRU(3, return_sequences=true); Dense(4, activation=softmax)", sparse, \
+        "accuracy"
+    yield "masked_steps", "padded", "labels", \
+        [L.Masking(), L.GRU(3, return_sequences=True), L.Dense(4, activation="softmax")], sparse, \
+        ["accuracy"], \
+        "Masking(); GRU(3, return_sequences=true); Dense(4, activation=softmax)", sparse, \
+        "accuracy"
+
+
+def top_k(function, k):
+    """TensorFlow has it for float32 alone."""
+    return keras.metrics.MeanMetricWrapper(
+        lambda y, p: function(y, ops.cast(p, "float32"), k), name=function.__name__)
+
+
+def make_metrics():
+    """Figures of an evaluation in batches of 16, the last of 8."""
+    data = small_data()
+    values, text = {}, ""
+    for i, (name, field, target, stack, loss, metrics, body, weft_loss, weft_metrics) in enumerate(
+            fresh(metric_cases)):
+        first, declared = input_of(field)
+        model = keras.Sequential([first, *stack])
+        start(model, np.random.default_rng(600 + i))
+        keep(values, f"{name}/param", weft_names(model), model.weights)
+        model.compile(loss=loss, metrics=metrics)
+        figures = model.evaluate(data[field], data[target], batch_size=16, verbose=0)
+        values[f"{name}/figures"] = np.array(figures)
+        text += model_block(name, declared, body)
+        block = train_block(name, "d", target, weft_loss, "SGD()", 16)
+        text += block.replace("    batch", f"    metrics    = [{weft_metrics}]\n    batch")
+    write_model("metrics", "small", "\n" + text)
+    save("metrics", values)
+
+
 # ---- optimizers ----
 
 def optimizer_cases(gentle):
@@ -617,7 +679,9 @@ def make_tutorial():
                                   layers.Dense(10, activation="softmax")])
         if first is None:
             first = [rounded(v.numpy()) for v in model.weights]
-            keep(values, "all/param", weft_names(model), model.weights)
+            begun = {}
+            keep(begun, "/param", weft_names(model), model.weights)
+            save("tutorial_start", begun)
         for variable, value in zip(model.weights, first):
             variable.assign(value)
         x = images.astype(dtype) / np.asarray(255, dtype)
@@ -627,7 +691,9 @@ def make_tutorial():
     values["trajectory/loss"] = run(optimizers.Adam, LONG, "float64")
     values["trajectory/loss32"] = run(optimizers.Adam, LONG, "float32")
     text += tutorial_block("trajectory", "Adam()")
-    print("trajectory", flush=True)
+    epochs = values["trajectory/loss"].reshape(-1, IMAGES // BATCH).mean(-1)
+    lines = [f"{epoch},{loss:.15g}" for epoch, loss in enumerate(epochs, 1)]
+    (HERE / "trajectory.csv").write_text("\n".join(["epoch,loss", *lines, ""]))
     for i, (name, _, weft) in enumerate(list(optimizer_cases(True))):
         def make(i=i):
             return list(optimizer_cases(True))[i][1]
@@ -644,7 +710,7 @@ def tutorial_block(name, optimizer):
 
 
 GROUPS = {"layers": make_layers, "indices": make_indices, "losses": make_losses,
-          "optimizers": make_optimizers, "tutorial": make_tutorial}
+          "metrics": make_metrics, "optimizers": make_optimizers, "tutorial": make_tutorial}
 
 
 def main(argv):

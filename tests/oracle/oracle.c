@@ -1,9 +1,9 @@
 /* Holds Weft against Keras: oracle DIR GROUP f32|f64 compiled|interpreted [CASE]
  *
  * DIR/GROUP.model has one model and one train block a case, DIR/GROUP.safetensors what Keras
- * computed for it; keras_values.py, which made both, says what is in there. A case with gradients is
- * one forward and backward pass over the whole data set, which goes through the passes but not
- * through an optimizer; any other is a training, step by step.
+ * computed for it; keras_values.py, which made both, says what is in there. A case has figures and
+ * is an evaluation; or one loss and is a forward and a backward pass over the whole data set, which
+ * goes through the passes but not through an optimizer; or many and is a training step by step.
  *
  * Errors are relative to the largest magnitude of the expected tensor.
  */
@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What may be between Weft and Keras: of one pass, and after many steps. */
 static const double pass_tolerance[NDTYPE] = {[DT_f32] = 1e-6, [DT_f64] = 1e-10};
@@ -20,7 +21,7 @@ static const double steps_tolerance[NDTYPE] = {[DT_f32] = 1e-3, [DT_f64] = 1e-9}
 
 typedef struct {
     const char *model;       /* path of GROUP.model */
-    const Weights *values;
+    const Weights *values, *start; /* start: parameters of every case; may be null */
     Dtype real;
     bool interpret;
     int cases, tensors, wrong;
@@ -93,18 +94,16 @@ static const Tensor *value_of(const Case *c, const char *kind, const char *name)
 /* ---- setting up ---- */
 
 /* The parameters that a case starts from: its own, else those of all. */
-static Weights *starting_weights(const Case *c)
+static const Weights *starting_weights(const Case *c)
 {
+    if (c->oracle->start)
+        return c->oracle->start;
     Weights *w = NEW(c->arena, Weights);
-    const char *of[] = {c->name, "all"};
-    for (int k = 0; k < 2 && w->tensors.n == 0; k++) {
-        const char *prefix = arena_printf(c->arena, "%s/param/", of[k]);
-        for (int i = 0; i < c->oracle->values->tensors.n; i++) {
-            const Tensor *t = &c->oracle->values->tensors.at[i];
-            if (strncmp(t->name, prefix, strlen(prefix)) == 0)
-                weights_add(c->arena, w, t->name + strlen(prefix), t->dtype, t->rank, t->dim,
-                            t->data);
-        }
+    const char *prefix = arena_printf(c->arena, "%s/param/", c->name);
+    for (int i = 0; i < c->oracle->values->tensors.n; i++) {
+        const Tensor *t = &c->oracle->values->tensors.at[i];
+        if (strncmp(t->name, prefix, strlen(prefix)) == 0)
+            weights_add(c->arena, w, t->name + strlen(prefix), t->dtype, t->rank, t->dim, t->data);
     }
     return w;
 }
@@ -243,6 +242,31 @@ static void check_gradients(Case *c)
     engine_free(e);
 }
 
+/* ---- an evaluation ---- */
+
+static void check_figures(Case *c, const Tensor *want)
+{
+    Job *j = &c->job;
+    Evaluator *v = evaluator_new(j, c->arena, c->store, j->unit->train->batch_size, NULL);
+    if (!v)
+        return;
+    Figure *figures = NEW_ARRAY(c->arena, Figure, j->unit->nmetric + 1);
+    double *got = NEW_ARRAY(c->arena, double, j->unit->nmetric + 1);
+    evaluator_run(v, false, 0, j->data->count, NULL);
+    int n = tally_figures(v->tally, c->arena, "", figures);
+    for (int i = 0; i < n; i++)
+        got[i] = figures[i].value;
+    for (int i = 0; i < n && i < tensor_elements(want); i++) {
+        Tensor one = {want->name, DT_f64, 0, {0}, (const double *)want->data + i};
+        compare(c, figures[i].name, &one, DT_f64, &got[i], 1, pass_tolerance[c->oracle->real]);
+    }
+    if (n != tensor_elements(want)) {
+        printf("%s: %d figures, Keras has %lld\n", c->name, n, (long long)tensor_elements(want));
+        c->wrong++;
+    }
+    evaluator_free(v);
+}
+
 /* ---- many steps ---- */
 
 static void check_steps(Case *c, const Tensor *want)
@@ -301,9 +325,11 @@ static void run_case(Oracle *o, const char *name)
     Case c = {.oracle = o, .arena = a, .name = name};
     o->cases++;
     if (open_case(&c)) {
-        const Tensor *loss = value_of(&c, "loss", "");
+        const Tensor *loss = value_of(&c, "loss", ""), *figures = value_of(&c, "figures", "");
         const Tensor *loss32 = o->real == DT_f32 ? value_of(&c, "loss32", "") : NULL;
-        if (tensor_elements(loss) > 1) {
+        if (figures) {
+            check_figures(&c, figures);
+        } else if (tensor_elements(loss) > 1) {
             check_steps(&c, loss32 ? loss32 : loss);
         } else {
             check_outputs(&c);
@@ -334,9 +360,12 @@ int main(int argc, char **argv)
     o.model = arena_printf(a, "%s/%s.model", argv[1], argv[2]);
     o.values = weights_read(a, &d, (Span){0},
                             arena_printf(a, "%s/%s.safetensors", argv[1], argv[2]));
+    const char *start = arena_printf(a, "%s/%s_start.safetensors", argv[1], argv[2]);
+    if (access(start, R_OK) == 0)
+        o.start = weights_read(a, &d, (Span){0}, start);
     for (int i = 0; o.values && i < o.values->tensors.n; i++) {
-        const char *name = o.values->tensors.at[i].name, *end = strstr(name, "/loss");
-        if (!end || strcmp(end, "/loss") != 0)
+        const char *name = o.values->tensors.at[i].name, *end = strrchr(name, '/');
+        if (!end || (strcmp(end, "/loss") != 0 && strcmp(end, "/figures") != 0))
             continue;
         name = arena_strndup(a, name, (size_t)(end - name));
         if (argc < 6 || strcmp(argv[5], name) == 0)
