@@ -14,8 +14,8 @@ static void print_place(FILE *f, const Place *p)
 
 static void print_nest(FILE *f, Arena *a, const Kernel *k, const Nest *nest, int indent)
 {
-    fprintf(f, "%*snest k%d %s%s {\n", indent, "", nest->id,
-            shape_text(a, k->graph, &nest->domain), nest->flat ? " flat" : "");
+    fprintf(f, "%*snest k%d %s%s {\n", indent, "", nest->id, shape_text(a, k->graph, &nest->domain),
+            nest->flat ? " flat" : "");
     for (int i = 0; i < nest->nodes.n; i++) {
         const Node *n = nest->nodes.at[i];
         const char *spec = attr_str(n, ATTR_spec);
@@ -39,8 +39,8 @@ static void print_steps(FILE *f, Arena *a, const Kernel *k, Step *const *steps, 
         if (s->kind == STEP_nest) {
             print_nest(f, a, k, s->nest, indent);
         } else if (s->kind == STEP_loop) {
-            fprintf(f, "%*sloop t%d %s%s {\n", indent, "", s->loop, dim_text(a, k->graph, s->extent),
-                    s->reverse ? " reverse" : "");
+            fprintf(f, "%*sloop t%d %s%s {\n", indent, "", s->loop,
+                    dim_text(a, k->graph, s->extent), s->reverse ? " reverse" : "");
             print_steps(f, a, k, s->body.at, s->body.n, indent + 2);
             fprintf(f, "%*s}\n", indent, "");
         } else {
@@ -63,7 +63,8 @@ char *kernel_text(Arena *a, const Kernel *k)
     for (int i = 0; i < k->buffers.n; i++) {
         const Buffer *b = k->buffers.at[i];
         fprintf(f, "b%d %s %s%s %s %s\n", b->id, mem_names[b->mem], dtype_name(b->dtype),
-                b->lanes ? " lanes" : "", shape_text(a, k->graph, &b->shape), b->name ? b->name : "");
+                b->lanes ? " lanes" : "", shape_text(a, k->graph, &b->shape),
+                b->name ? b->name : "");
     }
     for (int i = 0; i < k->phases.n; i++) {
         const Phase *p = k->phases.at[i];

@@ -1,0 +1,237 @@
+/* Lowering: buffers, ports, and which nest computes what. A node goes into the
+ * first nest of its sequence that has its domain and stands behind everything
+ * it reads; what is read at the same index may be made in the same nest. */
+#include "kernel/lower.h"
+
+#include <string.h>
+
+/* ---- buffers and ports ---- */
+
+Buffer *lower_buffer(Kernel *k, MemKind mem, Dtype dt, bool lanes, Shape shape, const char *name)
+{
+    Buffer *b = NEW(k->arena, Buffer);
+    *b = (Buffer){.id = k->buffers.n,
+                  .mem = mem,
+                  .dtype = dt,
+                  .lanes = lanes,
+                  .shape = shape,
+                  .slots = 1,
+                  .port = -1,
+                  .name = name};
+    list_push(k->arena, &k->buffers, b);
+    return b;
+}
+
+int lower_port(Kernel *k, Role role, const char *name, const Node *n, bool is_output)
+{
+    int i;
+    for (i = 0; i < k->ports.n; i++)
+        if (k->ports.at[i].role == role && !strcmp(k->ports.at[i].name, name))
+            break;
+    if (i == k->ports.n) {
+        KernelPort p = {role, name, n->dtype, n->shape, false, false};
+        list_push(k->arena, &k->ports, p);
+    }
+    if (is_output)
+        k->ports.at[i].is_output = true;
+    else
+        k->ports.at[i].is_input = true;
+    return i;
+}
+
+Buffer *lower_port_buffer(Kernel *k, int port)
+{
+    for (int i = 0; i < k->buffers.n; i++)
+        if (k->buffers.at[i]->port == port)
+            return k->buffers.at[i];
+    const KernelPort *p = &k->ports.at[port];
+    Buffer *b = lower_buffer(k, MEM_port, p->dtype, false, shape_inner(&p->shape), p->name);
+    b->port = port;
+    return b;
+}
+
+Step *lower_step(Seq *q, StepKind kind)
+{
+    Step *s = NEW(q->k->arena, Step);
+    s->kind = kind;
+    s->loop = s->place.loop = -1;
+    list_push(q->k->arena, q->steps, s);
+    return s;
+}
+
+/* ---- what is read from where ---- */
+
+/* Views and the edges of loop bodies are walked through. */
+Node *kernel_base(Node *n)
+{
+    for (;;) {
+        if (lower_is_view(n))
+            n = n->in[0];
+        else if (INFO(n)->outer)
+            n = INFO(n)->outer;
+        else
+            return n;
+    }
+}
+
+const char *lower_label(const Node *n)
+{
+    return n->name ? n->name : op_info[n->op].name;
+}
+
+/* Gives a node a buffer, stored by its nest. */
+void lower_need_buffer(Kernel *k, Node *n)
+{
+    NodeInfo *info = INFO(n);
+    if (info->place.buffer || info->cls == CLASS_host || lower_is_leaf(n))
+        return;
+    if (!info->nest)
+        bug("node %d (%s) is read but was not lowered", n->id, op_info[n->op].name);
+    bool lanes = info->cls == CLASS_row;
+    info->place.buffer = lower_buffer(k, lanes ? MEM_worker : MEM_shared, n->dtype, lanes,
+                                      shape_inner(&n->shape), lower_label(n));
+    Store s = {n, info->place, -1, dim_int(0), 1};
+    list_push(k->arena, &info->nest->stores, s);
+}
+
+/* Records that a nest (or another step) of sequence q reads n: same_index says
+ * that it is read at the nest's own index. */
+void lower_touch(Seq *q, const Nest *nest, Node *n, bool same_index)
+{
+    Node *base = kernel_base(n);
+    if (base != n)
+        same_index = false;
+    NodeInfo *info = INFO(base);
+    if (same_index && nest && info->nest == nest)
+        return;
+    lower_need_buffer(q->k, base);
+    if (info->place.buffer && info->cls == CLASS_row && info->phase != q->phase &&
+        info->place.buffer->mem == MEM_worker)
+        info->place.buffer->mem = MEM_block;
+}
+
+/* The first step of q that may read n; steps before it may not. */
+int lower_bound(const Seq *q, Node *n, bool same_index)
+{
+    Node *base = kernel_base(n);
+    const NodeInfo *info = INFO(base);
+    if (info->seq != q->steps)
+        return 0;
+    return same_index && base == n && info->nest ? info->step : info->step + 1;
+}
+
+/* Is operand i of n read at n's own index? */
+static bool reads_same_index(const Node *n, int i)
+{
+    OpKind kind = op_info[n->op].kind;
+    if (kind != KIND_map)
+        return false;
+    Shape a = shape_inner(&n->shape), b = shape_inner(&n->in[i]->shape);
+    return shape_equal(&a, &b);
+}
+
+static int bound_of_inputs(const Seq *q, const Node *n)
+{
+    int least = 0;
+    for (int i = 0; i < n->nin; i++) {
+        int b = lower_bound(q, n->in[i], reads_same_index(n, i));
+        if (b > least)
+            least = b;
+    }
+    return least;
+}
+
+/* ---- nests ---- */
+
+int lower_nest(Seq *q, Shape domain, int least, Span span)
+{
+    for (int i = least; i < q->steps->n; i++) {
+        Step *s = q->steps->at[i];
+        if (s->kind == STEP_nest && shape_equal(&s->nest->domain, &domain))
+            return i;
+    }
+    Step *s = lower_step(q, STEP_nest);
+    s->nest = NEW(q->k->arena, Nest);
+    s->nest->id = q->k->nnest++;
+    s->nest->domain = domain;
+    s->nest->span = span;
+    return q->steps->n - 1;
+}
+
+void lower_item(Seq *q, Node *n)
+{
+    int at = lower_nest(q, shape_inner(&n->shape), bound_of_inputs(q, n), n->span);
+    Nest *nest = q->steps->at[at]->nest;
+    NodeInfo *info = INFO(n);
+    info->nest = nest;
+    info->step = at;
+    info->seq = q->steps;
+    info->local = nest->nodes.n;
+    list_push(q->k->arena, &nest->nodes, n);
+    if (op_info[n->op].kind != KIND_map || !nest->name)
+        nest->name = lower_label(n);
+    for (int i = 0; i < n->nin; i++)
+        lower_touch(q, nest, n->in[i], reads_same_index(n, i));
+    if (info->place.buffer) { /* it has a home already: a stack of its loop */
+        Store s = {n, info->place, -1, dim_int(0), 1};
+        list_push(q->k->arena, &nest->stores, s);
+    }
+}
+
+/* Stores a value into a place, by the nest that makes it where that can be.
+ * Returns the step's index. */
+int lower_place_store(Seq *q, Node *value, Place to, int axis, Dim start, int step)
+{
+    Shape domain = shape_inner(&value->shape);
+    int at = lower_nest(q, domain, lower_bound(q, value, true), value->span);
+    Nest *nest = q->steps->at[at]->nest;
+    lower_touch(q, nest, value, true);
+    Store s = {value, to, axis, start, step};
+    list_push(q->k->arena, &nest->stores, s);
+    if (!nest->name)
+        nest->name = lower_label(value);
+    return at;
+}
+
+/* concat and pad: the pieces are stored where they belong. */
+void lower_pieces(Seq *q, Node *n)
+{
+    NodeInfo *info = INFO(n);
+    bool lanes = info->cls == CLASS_row;
+    if (!info->place.buffer)
+        info->place.buffer = lower_buffer(q->k, lanes ? MEM_worker : MEM_shared, n->dtype, lanes,
+                                          shape_inner(&n->shape), lower_label(n));
+    int lead = shape_has_batch(&n->shape) ? 1 : 0;
+    int axis = (int)attr_int(n, ATTR_axis, 0) - lead, last = 0;
+    if (n->op == OP_pad) {
+        Step *zero = lower_step(q, STEP_zero);
+        zero->place = info->place;
+        zero->name = lower_label(n);
+        /* The pieces must come after it: a nest that stands earlier will not do. */
+        Node *x = n->in[0];
+        Step *s = lower_step(q, STEP_nest);
+        s->nest = NEW(q->k->arena, Nest);
+        s->nest->id = q->k->nnest++;
+        s->nest->domain = shape_inner(&x->shape);
+        s->nest->span = n->span;
+        s->nest->name = lower_label(n);
+        lower_touch(q, s->nest, x, true);
+        Store st = {x, info->place, axis, attr_get(n, ATTR_start)->u.dim,
+                    (int)attr_int(n, ATTR_step, 1)};
+        list_push(q->k->arena, &s->nest->stores, st);
+        last = q->steps->n - 1;
+    } else {
+        Dim start = dim_int(0);
+        for (int i = 0; i < n->nin; i++) {
+            int at = lower_place_store(q, n->in[i], info->place, axis, start, 1);
+            last = at > last ? at : last;
+            int64_t extent, sum;
+            if (dim_const(n->in[i]->shape.d[axis + lead], &extent) && dim_const(start, &sum))
+                start = dim_int(sum + extent);
+            else if (i + 1 < n->nin)
+                lower_fails(q->k, n, "joining tensors along an axis of run-time length");
+        }
+    }
+    info->step = last;
+    info->seq = q->steps;
+}
