@@ -187,7 +187,23 @@ static Val tensor_attr(Expander *x, const Val *v, const Expr *e)
         d.u.dtype = n->dtype;
         return d;
     }
+    if (builtin_find(x->a, e->text))
+        return fail(x, e->op_span, "a tensor has no '%s' of its own; write %s(x, ...)", e->text,
+                    e->text);
     return fail(x, e->op_span, "a tensor has no '%s'; it has shape and dtype", e->text);
+}
+
+/* keras.layers.LSTM, tf.nn.relu: names of Python's modules. */
+static bool is_module(const char *name)
+{
+    static const char *const modules[] = {"keras", "tf", "tensorflow", "layers", "optimizers",
+                                          "losses", "metrics", "regularizers", "initializers",
+                                          "activations", "constraints", "callbacks", "nn", "np",
+                                          "torch"};
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
+        if (!strcmp(modules[i], name))
+            return true;
+    return false;
 }
 
 Val eval_attr(Expander *x, Scope *s, const Expr *e)
@@ -220,6 +236,9 @@ Val eval_attr(Expander *x, Scope *s, const Expr *e)
     default:
         break;
     }
+    if (v.kind == VAL_string && v.u.text.bare && is_module(v.u.text.s))
+        return fail(x, e->kid[0]->span, "names stand alone here, without '%s.' before them",
+                    v.u.text.s);
     if (unknown_name(x, &v, e->kid[0]->span))
         return val_poison();
     return fail(x, e->op_span, "%s has no '%s'", val_text(x, &v), e->text);

@@ -11,15 +11,16 @@ enum { DEPTH_MOST = 48, REPEAT_MOST = 100000 };
 Frame *frame_enter(Expander *x, const Definition *def, const Stmt *stmt, DefKind kind, Scope *scope,
                    Instance *self, Span at)
 {
+    if (x->too_deep)
+        return NULL;
     if (x->depth >= DEPTH_MOST) {
-        if (!x->too_deep)
-            unsupported(x, at,
-                        "definitions call each other more than %d deep; '%s' may call itself "
-                        "without end",
-                        DEPTH_MOST,
-                        def          ? def->name
-                        : stmt->name ? stmt->name
-                                     : "");
+        unsupported(x, at,
+                    "definitions call each other more than %d deep; '%s' may call itself "
+                    "without end",
+                    DEPTH_MOST,
+                    def          ? def->name
+                    : stmt->name ? stmt->name
+                                 : "");
         x->too_deep = true;
         return NULL;
     }
@@ -114,6 +115,12 @@ static bool holds_tensor(const Val *v)
 static bool assign_one(Expander *x, Frame *f, const Expr *target, Val v, Span at)
 {
     if (target->kind == EX_name) {
+        const Binding *old = scope_find(f->scope, target->text);
+        if (old && old->val.kind == VAL_state) {
+            fail(x, target->span, "'%s' is a state: its next value is written %s[t] = ...",
+                 target->text, target->text);
+            return false;
+        }
         scope_set(x->a, f->scope, target->text, named_value(x, v, target->text, at));
         return v.kind != VAL_poison;
     }
@@ -153,8 +160,10 @@ static bool run_assign(Expander *x, Frame *f, const Stmt *s, const Expr *value)
         mark_named(x, f, s->span);
     bool ok = s->targets.n == 1 ? assign_one(x, f, s->targets.at[0], v, value->span)
                                 : unpack(x, f, s, &v);
-    if (!ok)
+    if (!ok) {
+        poison_targets(x, f, s);
         set_poison(x, f, s);
+    }
     return ok;
 }
 
@@ -189,8 +198,9 @@ static bool run_bare(Expander *x, Frame *f, const Stmt *s)
     if (f->mixed || f->current.kind == VAL_poison)
         return false;
     if (f->current.kind == VAL_none) {
-        fail(x, s->span, "there is no tensor yet for %s; write `input name[sizes]` before it",
-             val_text(x, &v));
+        if (!f->failed)
+            fail(x, s->span, "there is no tensor yet for %s; write `input name[sizes]` before it",
+                 val_text(x, &v));
         f->current = val_poison();
         return false;
     }

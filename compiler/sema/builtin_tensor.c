@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { ONE_HOT_MOST = 1 << 24 };
+
 /* ---- arguments ---- */
 
 bool sizes_of(Args *a, const Val *v, Span at, Shape *out)
@@ -454,9 +456,12 @@ static Val run_one_hot(Args *a)
     if (!tensor_arg(a, 0, &v) ||
         !val_as_int(x, &a->arg[1], a->span[1], "the number of classes", &n))
         return val_poison();
-    if (n < 1 || n > 1 << 24)
+    if (n < 1)
         return fail(x, a->span[1], "one_hot needs a positive number of classes, found %lld",
                     (long long)n);
+    if (n > ONE_HOT_MOST)
+        return fail(x, a->span[1], "one_hot of %lld classes; the most is %d", (long long)n,
+                    ONE_HOT_MOST);
     Node *i = make_cast(x->g, v.u.t.node, DT_i32);
     Shape s = i->shape;
     if (s.rank >= RANK_MOST)

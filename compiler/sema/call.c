@@ -417,6 +417,23 @@ static Val call_definition(Expander *x, const Definition *d, const CallArg *args
     return recipe_value(recipe_bind(x, d, args, nargs, at), at);
 }
 
+/* What Keras's other names are here. */
+static const char *foreign_callee(const char *name)
+{
+    static const struct { const char *name, *instead; } known[] = {
+        {"Input", "an input is declared: input image[28, 28]"},
+        {"InputLayer", "an input is declared: input image[28, 28]"},
+        {"Sequential", "layers are written one a line in model NAME { ... }"},
+        {"Model", "a model is written model NAME { ... }"},
+        {"to_categorical", "write one_hot(label, 10)"},
+        {"Lambda", "write the expression itself, or a function f(x) = ..."},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(known[i].name, name))
+            return known[i].instead;
+    return NULL;
+}
+
 static Val unknown_callee(Expander *x, const Val *callee, Span at)
 {
     const Definitions *defs =
@@ -427,7 +444,13 @@ static Val unknown_callee(Expander *x, const Val *callee, Span at)
         near = definition_nearest(defs, name, 0);
     const Definition *d = near ? definition_find(defs, near, 0) : NULL;
     bool layer = d ? (1u << d->kind & LAYERS) != 0 : name[0] >= 'A' && name[0] <= 'Z';
-    const char *what = layer ? "layer" : "function";
+    const char *what = layer ? "layer" : "function", *hint = foreign_callee(name);
+    if (hint)
+        return fail(x, callee->span.file ? callee->span : at, "unknown %s '%s'; %s", what, name,
+                    hint);
+    if (!near)
+        return fail(x, callee->span.file ? callee->span : at, "unknown %s '%s'; weft help --list "
+                    "names those there are", what, name);
     return fail(x, callee->span.file ? callee->span : at, "unknown %s '%s'%s%s%s", what, name,
                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }

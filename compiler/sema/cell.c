@@ -247,9 +247,8 @@ void poison_targets(Expander *x, Frame *f, const Stmt *s)
     (void)x;
     for (int i = 0; i < s->targets.n; i++) {
         const Expr *e = s->targets.at[i];
-        State *st = e->kind == EX_index && e->kid[0]->kind == EX_name
-                        ? find_state(f, e->kid[0]->text)
-                        : NULL;
+        const Expr *name = e->kind == EX_index ? e->kid[0] : e; /* h = ... is reported as well */
+        State *st = name->kind == EX_name ? find_state(f, name->text) : NULL;
         if (st && !st->is_defined) {
             st->is_defined = true;
             st->defined = e->span;

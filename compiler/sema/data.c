@@ -246,7 +246,9 @@ bool data_expand(Expander *x, Scope *fields)
     Frame *f = frame_enter(x, NULL, block, DEF_function, fields, NULL, block->span);
     if (!f)
         return false;
+    x->in_data = true;
     bool ok = frame_run(x, f, (const Stmt *const *)block->body.at, block->body.n);
+    x->in_data = false;
     frame_leave(x, f);
     return ok;
 }

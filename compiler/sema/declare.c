@@ -20,21 +20,63 @@ bool name_is_bound(Expander *x, const Scope *s, const char *name)
     return false;
 }
 
-static bool dim_of(Expander *x, const Val *v, Span at, const char *name, Dim *out)
+/* The names in a size that was reported say nothing more: `units` in h[units] and
+ * in kernel[n, 4 * units] is one mistake. */
+static void poison_names(Scope *s, const Expr *e)
+{
+    Binding *b = e->kind == EX_name ? scope_find(s, e->text) : NULL;
+    if (b)
+        b->val = val_poison();
+    for (int i = 0; i < 3; i++)
+        if (e->kid[i])
+            poison_names(s, e->kid[i]);
+}
+
+/* What a size is called: by the argument, where the prelude's declaration is only it. */
+static const char *size_words(const Expander *x, const Expr *e, const char *name)
+{
+    bool prelude = e->span.file > 0 && x->d->sources.at[e->span.file - 1].is_prelude;
+    return prelude && e->kind == EX_name ? e->text
+                                         : arena_printf(x->a, "a size of '%s'", name);
+}
+
+static bool dim_of(Expander *x, Scope *s, const Val *v, const Expr *e, const char *name, Dim *out)
 {
     int64_t k;
+    Span at = e->span;
     if (v->kind == VAL_extent) {
         *out = v->u.dim;
         return true;
     }
-    if (!val_as_int(x, v, at, arena_printf(x->a, "a size of '%s'", name), &k))
+    const char *what = size_words(x, e, name);
+    if (!val_as_int(x, v, at, what, &k)) {
+        poison_names(s, e);
         return false;
+    }
     if (k < 1 || k > INT32_MAX) {
-        fail(x, v->span.file && blame(x, at).lo != at.lo ? v->span : at,
-             "a size of '%s' must be positive, found %lld", name, (long long)k);
+        Span where = v->span.file && blame(x, at).lo != at.lo ? v->span : at;
+        if (k < 1)
+            fail(x, where, "%s must be positive, found %lld", what, (long long)k);
+        else
+            fail(x, where, "%s is %lld; the most is %d", what, (long long)k, INT32_MAX);
+        poison_names(s, e);
         return false;
     }
     *out = dim_int(k);
+    return true;
+}
+
+/* More elements than any memory holds are a slip of the pen. */
+static bool count_fits(Expander *x, const Declarator *d, const Shape *s)
+{
+    int64_t count = 1, extent;
+    for (int i = 0; i < s->rank; i++)
+        if (dim_const(s->d[i], &extent) &&
+            (__builtin_mul_overflow(count, extent, &count) || count > INT64_C(1) << 40)) {
+            fail(x, d->span, "'%s' of shape %s would have too many elements (more than 2^40)",
+                 d->name, shape_text(x->a, x->top, s));
+            return false;
+        }
     return true;
 }
 
@@ -55,19 +97,11 @@ bool declared_shape(Expander *x, Scope *s, const Declarator *d, Shape *out)
             return false;
         }
         for (int k = 0; k < n; k++)
-            if (v.kind == VAL_poison || !dim_of(x, list ? &v.u.list.at[k] : &v, d->dims.at[i]->span,
+            if (v.kind == VAL_poison || !dim_of(x, s, list ? &v.u.list.at[k] : &v, d->dims.at[i],
                                                 d->name, &out->d[out->rank++]))
                 return false;
     }
-    int64_t count = 1, extent;
-    for (int i = 0; i < out->rank; i++)
-        if (dim_const(out->d[i], &extent) &&
-            (__builtin_mul_overflow(count, extent, &count) || count > INT64_C(1) << 40)) {
-            fail(x, d->span, "'%s' of shape %s would have too many elements (more than 2^40)",
-                 d->name, shape_text(x->a, x->top, out));
-            return false;
-        }
-    return true;
+    return count_fits(x, d, out);
 }
 
 static Shape with_batch(Shape s)
@@ -125,7 +159,7 @@ static bool match_dim(Expander *x, Scope *s, const Declarator *d, const Expr *e,
         return true;
     }
     Val v = eval_expr(x, s, e);
-    if (v.kind == VAL_poison || !dim_of(x, &v, e->span, d->name, &want))
+    if (v.kind == VAL_poison || !dim_of(x, s, &v, e, d->name, &want))
         return false;
     if (dim_equal(have, want))
         return true;
@@ -188,7 +222,7 @@ static bool model_input_shape(Expander *x, Scope *s, const Declarator *d, Shape 
             continue;
         }
         Val v = eval_expr(x, s, e);
-        if (v.kind == VAL_poison || !dim_of(x, &v, e->span, d->name, &out->d[out->rank++]))
+        if (v.kind == VAL_poison || !dim_of(x, s, &v, e, d->name, &out->d[out->rank++]))
             return false;
     }
     if (d->dims.n >= RANK_MOST) {
@@ -196,7 +230,7 @@ static bool model_input_shape(Expander *x, Scope *s, const Declarator *d, Shape 
              RANK_MOST - 1);
         return false;
     }
-    return true;
+    return count_fits(x, d, out);
 }
 
 static bool field_fits(Expander *x, Frame *f, const Declarator *d, Val *v)
@@ -289,6 +323,11 @@ static Param *param_named(UnitState *u, Role role, const char *name)
 Param *param_make(Expander *x, Role role, const char *name, Shape shape, Dtype dt, Span decl)
 {
     UnitState *u = x->state;
+    if (x->in_data && role == ROLE_param) {
+        fail(x, x->user.file ? x->user : decl, "a layer with weights belongs in the model: a data "
+             "block computes without");
+        return NULL;
+    }
     Param *p = param_named(u, role, name);
     if (p) {
         if (shape_equal(&p->shape, &shape))

@@ -148,8 +148,11 @@ static Val eval_name(Expander *x, Scope *s, const Expr *e)
     Val v;
     const char *name = e->text;
     const Binding *b = scope_find(s, name);
-    if (b)
+    if (b) {
+        if (b->val.kind == VAL_instance)
+            b->val.u.instance->read = true;
         return b->val;
+    }
     if (constant_name(name, e->span, &v))
         return v;
     Definitions *d = NULL;

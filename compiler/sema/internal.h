@@ -176,6 +176,7 @@ struct Instance {
     const char *path;               /* "bidirectional/forward_lstm"; null until it is applied */
     const char *name;               /* its last part */
     bool listed;                    /* in the layer table already */
+    bool read;                      /* its name was used */
     Scope *scope;                   /* formals */
 };
 
@@ -299,6 +300,7 @@ struct Expander {
     LIST(Fitted) fitted;            /* uses of standardize in the data block, in order */
     LIST(Global) globals;           /* top-level lets evaluated so far */
     bool frozen;                    /* inside freeze(...) */
+    bool in_data;                   /* in a data block: there are no weights */
 };
 
 /* A fresh expansion into g. */

@@ -105,11 +105,35 @@ static bool declares_shapes(const Definition *d)
     return false;
 }
 
+/* p is t with an axis of steps before what t has. */
+static bool last_kept(const Shape *t, const Shape *p)
+{
+    for (int i = 1; i < t->rank; i++)
+        if (!dim_equal(t->d[i], p->d[i + 1]))
+            return false;
+    return true;
+}
+
+/* Equal but for the last size. */
+static bool heads_equal(const Shape *t, const Shape *p)
+{
+    for (int i = 0; i + 1 < t->rank; i++)
+        if (!dim_equal(t->d[i], p->d[i]))
+            return false;
+    return true;
+}
+
 static Val clash(Expander *x, const Definition *d, const Node *t, const Node *p, Span at)
 {
     const char *tw = shape_words(x, t), *pw = shape_words(x, p), *hint = "";
     bool drop = p->shape.rank == t->shape.rank + 1;
-    if (is_sparse(d))
+    int pl = p->shape.rank - 1, tl = t->shape.rank - 1;
+    Dim steps = p->shape.d[1];
+    if (drop && d->is_prelude && pl >= 2 && tl >= 1 && last_kept(&t->shape, &p->shape))
+        hint = arena_printf(x->a, "; the output has one for each of %s steps: end with a layer "
+                            "that gives one, such as LSTM without return_sequences, or put "
+                            "Flatten() before the last Dense", dim_text(x->a, x->top, steps));
+    else if (is_sparse(d))
         hint = t->shape.rank == p->shape.rank
                    ? "; the target must be the class's number, without a dimension of its own "
                      "(categorical_crossentropy takes one_hot targets)"
@@ -118,6 +142,9 @@ static Val clash(Expander *x, const Definition *d, const Node *t, const Node *p,
         hint = arena_printf(x->a, "; write label = one_hot(label, %s) in the data block, or use "
                             "the sparse_ form",
                             dim_text(x->a, x->top, p->shape.d[p->shape.rank - 1]));
+    else if (d->is_prelude && pl == tl && pl >= 1 && heads_equal(&t->shape, &p->shape))
+        hint = arena_printf(x->a, "; the last layer should give %s values",
+                            dim_text(x->a, x->top, t->shape.d[tl]));
     else if (drop && dim_is(p->shape.d[p->shape.rank - 1], 1))
         hint = "; write target = reshape(FIELD, [..., 1]) or let the model's output drop its last "
                "dimension: shapes are never stretched here";

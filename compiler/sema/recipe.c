@@ -79,6 +79,23 @@ static bool unknown_function(Expander *x, const Definitions *defs, const Val *v,
     return false;
 }
 
+/* activation=3, activation=Dense */
+static bool may_be_activation(Expander *x, const Definition *def, const Val *v, const char *formal,
+                              Span at)
+{
+    bool function = v->kind == VAL_none || v->kind == VAL_poison || v->kind == VAL_builtin ||
+                    v->kind == VAL_recipe || v->kind == VAL_instance ||
+                    (v->kind == VAL_definition && v->u.def->kind == DEF_function);
+    if (function)
+        return true;
+    const char *name = v->kind == VAL_definition ? snake_case(x->a, v->u.def->name) : NULL;
+    bool known = name && (definition_find(def->defs, name, 1u << DEF_function) ||
+                          builtin_find(x->a, name));
+    fail(x, at, "%s must be a function such as relu, found %s%s%s%s", formal, val_text(x, v),
+         known ? "; did you mean '" : "", known ? name : "", known ? "'?" : "");
+    return false;
+}
+
 /* The value of an argument called `formal`: names of functions are looked up. */
 static bool coerce_argument(Expander *x, const Definition *def, const char *formal, Val *v, Span at)
 {
@@ -96,7 +113,7 @@ static bool coerce_argument(Expander *x, const Definition *def, const char *form
         *v = val_string(arena_printf(x->a, "random_%s", val_name(v)), v->span);
     }
     if (v->kind != VAL_string)
-        return true;
+        return k != 0 || may_be_activation(x, def, v, formal, v->span.file ? v->span : at);
     const Definition *f = definition_find(def->defs, v->u.text.s, 1u << DEF_function);
     const Definition *user = x->unit && x->state && x->state->defs
                                  ? definition_find(x->state->defs, v->u.text.s, 1u << DEF_function)
@@ -127,8 +144,28 @@ static int formal_index(const Definition *d, const char *name)
     return -1;
 }
 
+/* What Keras, or an older Keras, takes; null: nothing to say. */
+static const char *foreign_argument(const Definition *d, const char *name)
+{
+    static const char *const shapes[] = {"input_shape", "input_dim", "input_length",
+                                         "batch_input_shape", "batch_shape", "batch_size"};
+    if (!strcmp(name, "lr") && formal_index(d, "learning_rate") >= 0)
+        return "; it is called learning_rate";
+    for (size_t i = 0; is_layer_kind(d->kind) && i < sizeof shapes / sizeof *shapes; i++)
+        if (!strcmp(shapes[i], name))
+            return "; the model's input is declared: input image[28, 28], without the batch";
+    if (!strcmp(name, "dtype"))
+        return "; the type is chosen for the whole training: dtype = float64 in the train block";
+    return NULL;
+}
+
 static void unknown_argument(Expander *x, const Definition *d, const CallArg *a)
 {
+    const char *hint = foreign_argument(d, a->name);
+    if (hint) {
+        fail(x, a->name_span, "%s has no argument '%s'%s", d->name, a->name, hint);
+        return;
+    }
     LIST(const char *) all = {0};
     for (int i = 0; i < d->stmt->formals.n; i++)
         list_push(x->a, &all, d->stmt->formals.at[i].name);
@@ -146,6 +183,13 @@ static void unknown_argument(Expander *x, const Definition *d, const CallArg *a)
     note_signature(x, d);
 }
 
+/* It names weights in files: conv/kernel. */
+static bool is_path_name(const char *s)
+{
+    const char *ok = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    return *s && strspn(s, ok) == strlen(s);
+}
+
 /* name=, trainable=, return_sequences= ...: true when it was one of these. */
 static bool bind_option(Expander *x, Recipe *r, const CallArg *a, bool *bad)
 {
@@ -153,9 +197,12 @@ static bool bind_option(Expander *x, Recipe *r, const CallArg *a, bool *bad)
     if (!is_layer_kind(d->kind))
         return false;
     if (!strcmp(a->name, "name")) {
-        if (a->value.kind == VAL_string)
+        if (a->value.kind == VAL_string) {
             r->name = a->value.u.text.s;
-        else if (a->value.kind != VAL_none && (*bad = true))
+            if ((*bad = !is_path_name(r->name)))
+                fail(x, a->span, "name=\"%s\": the name of a layer is made of letters, digits, _, "
+                     "- and .", r->name);
+        } else if (a->value.kind != VAL_none && (*bad = true))
             fail(x, a->span, "name must be a string, found %s", val_text(x, &a->value));
         return true;
     }

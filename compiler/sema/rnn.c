@@ -12,6 +12,8 @@
  * A cell called in a cell runs in the same body, its states joining the loop's. */
 #include "sema/cell.h"
 
+#include <string.h>
+
 /* ---- one step ---- */
 
 static Frame *enter_cell(Expander *x, Instance *self, Call *c, Loop *l, Span at)
@@ -149,6 +151,12 @@ static Node *reversed(Expander *x, Node *n, int axis)
     return r;
 }
 
+/* A length that is called None, as Keras writes the batch. */
+static bool is_none(Expander *x, Dim d)
+{
+    return !strcmp(dim_text(x->a, x->top, d), "None");
+}
+
 /* What to write when a tensor's rank does not suit a cell. */
 static Val fail_sequence(Expander *x, const Instance *self, const Declarator *d, const Val *v,
                          Node *n, Span at)
@@ -176,6 +184,13 @@ static Val fail_sequence(Expander *x, const Instance *self, const Declarator *d,
              cell, have, from->recipe->def->name);
         note(x, blame(x, v->span), "this %s", from->recipe->def->name);
         return val_poison();
+    } else if (d->has_dims && written == d->dims.n + 2 && is_none(x, n->shape.d[1])) {
+        fail(x, at, "%s wants [time, features], found %s: the batch is never written, leave None "
+             "out", cell, have);
+    } else if (d->has_dims && written == d->dims.n + 2 && dim_is(n->shape.d[written], 1)) {
+        Shape s = without_axis(n->shape, written);
+        fail(x, at, "%s wants [time, features], found %s; put Reshape(%s) before it", cell, have,
+             shape_text(x->a, x->top, &s));
     } else {
         fail(x, at, "%s wants [time, features], found %s", cell, have);
     }

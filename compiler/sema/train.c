@@ -191,10 +191,12 @@ static bool positive(Expander *x, TrainState *t, Scope *s, TrainKey k, int64_t *
         return true;
     if (!eval_int(x, s, t->attr[k], key_name[k], out))
         return false;
-    if (*out < 1 || *out > INT32_MAX)
+    if (*out < 1)
         return error_at(x->d, t->attr[k]->span, "%s is %lld; it must be at least 1", key_name[k],
                         (long long)*out);
-    return true;
+    return *out <= INT32_MAX ||
+           error_at(x->d, t->attr[k]->span, "%s is %lld; the most is %d", key_name[k],
+                    (long long)*out, INT32_MAX);
 }
 
 static bool plain_values(Expander *x, TrainState *t, Scope *s)
@@ -227,7 +229,8 @@ static bool choose_dtype(Expander *x, TrainState *t)
     if (e) {
         Dtype dt = bare_text(e) ? dtype_by_name(bare_text(e)) : NDTYPE;
         if (dt != DT_f32 && dt != DT_f64)
-            ok = error_at(x->d, e->span, "dtype must be float32 or float64");
+            ok = error_at(x->d, e->span, "dtype must be float32 or float64, found %s",
+                          expr_text(x->a, e));
         else
             x->session->real = x->real = dt;
     }
@@ -256,9 +259,12 @@ static Val data_value(Expander *x, Scope *s, const Expr *e, const char *what)
     for (int i = 0; i < defs->blocks.n; i++)
         if (strcmp(defs->blocks.at[i]->word, "data") == 0 && defs->blocks.at[i]->name)
             names[n++] = defs->blocks.at[i]->name;
-    const char *near = bare_text(e) ? nearest_name(bare_text(e), names, n) : NULL;
-    return fail(x, e->span, "%s must be a data block, not %s%s%s", what, val_text(x, &v),
-                near ? "; did you mean " : "", near ? near : "");
+    const char *near = bare_text(e) ? nearest_name(bare_text(e), names, n) : NULL, *hint = "";
+    if (near)
+        hint = arena_printf(x->a, "; did you mean %s", near);
+    else if (what[0] == 'v' && n == 1)
+        hint = arena_printf(x->a, "; write %s.test, or validation_split = 0.1", names[0]);
+    return fail(x, e->span, "%s must be a data block, not %s%s", what, val_text(x, &v), hint);
 }
 
 /* Where nothing is said: the file's only data block. */

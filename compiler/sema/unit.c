@@ -75,6 +75,10 @@ static const Stmt *choose(Session *s, const Definitions *d, const char *word, co
     if (second && name) {
         error_at(s->diag, second->name_span, "%s '%s' is defined twice", word, name);
         note_at(s->diag, found->name_span, "it is defined here already");
+    } else if (second && !*block_names(s->arena, d, word)) {
+        error_at(s->diag, second->span, "the file has %d %s blocks; give each a name (%s NAME "
+                 "{ ... }) and choose one with --%s", count_blocks(d, word), word, word, word);
+        note_at(s->diag, found->span, "the first one");
     } else if (second) {
         error_at(s->diag, second->span, "the file has %d %s blocks (%s); choose one with --%s",
                  count_blocks(d, word), word, block_names(s->arena, d, word), word);
@@ -146,10 +150,25 @@ typedef struct {
     LIST(const char *) names;
 } ModelOutputs;
 
+/* `x = LSTM(4)` among bare layers is made and forgotten. */
+static bool layers_used(Expander *x, const Frame *f)
+{
+    bool ok = true;
+    for (int i = 0; i < f->scope->names.n; i++) {
+        const Binding *b = &f->scope->names.at[i];
+        if (b->val.kind != VAL_instance || b->val.u.instance->read)
+            continue;
+        fail(x, b->val.u.instance->recipe->span, "the layer '%s' is never applied: leave the name "
+             "out, or apply it to a tensor: y = ... -> %s", b->name, b->name);
+        ok = false;
+    }
+    return ok;
+}
+
 static bool collect_outputs(Expander *x, Frame *f, ModelOutputs *out)
 {
     const Stmt *m = f->stmt;
-    if (f->failed || f->mixed)
+    if (f->failed || f->mixed || !layers_used(x, f))
         return false;
     if (!f->outputs.n && f->first_bare.file && f->current.kind == VAL_tuple)
         for (int i = 0; i < f->current.u.list.n; i++)
