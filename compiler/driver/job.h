@@ -72,6 +72,10 @@ bool job_read_weights(Job *j, Store *s, const char *path);
 /* Hash of the model's expanded definitions in hexadecimal. */
 char *job_hash(const Job *j, Arena *a);
 
+/* Fits the data block's standardize() to the first `samples` training samples: fills their
+ * buffers in the store, which is initialised. */
+bool job_fit(Job *j, Store *s, int64_t samples);
+
 /* Scalars (step, epoch, seed, ...) of an engine: memory bound, set by name. */
 typedef struct { Arena *arena; LIST(void *) memory; LIST(const Port *) port; } Scalars;
 void scalars_bind(Arena *a, Scalars *s, Engine *e);

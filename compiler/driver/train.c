@@ -137,8 +137,9 @@ static bool start_fresh(Training *t)
     t->state.target = option_on(j->options, OPT_interpret) ? "reference interpreter" : jit_target();
     t->state.model_hash = job_hash(j, t->arena);
     store_init(t->store, t->init, (int32_t)t->state.seed);
-    return !option_on(j->options, OPT_weights) ||
-           (job_weights_path(j) && job_read_weights(j, t->store, job_weights_path(j)));
+    if (!option_on(j->options, OPT_weights))
+        return job_fit(j, t->store, t->samples);
+    return job_weights_path(j) && job_read_weights(j, t->store, job_weights_path(j));
 }
 
 /* The same bits are promised only for the same model, type and target. */

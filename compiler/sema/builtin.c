@@ -293,6 +293,7 @@ static const Builtin builtins[] = {
     {"over_time", "cell, x, initial_state?", run_over_time, NOP},
     {"initial", "initializer, shape", run_initial, NOP},
     {"standardize", "x; axis?", run_standardize, NOP},
+    {"standardize", "x; axis?", run_standardize, NOP},
     {NULL, NULL, NULL, NOP},
 };
 

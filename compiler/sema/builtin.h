@@ -37,4 +37,7 @@ bool rest_sizes(Args *a, Shape *out);
 /* standardize.c */
 Val run_standardize(Args *a);
 
+/* standardize.c */
+Val run_standardize(Args *a);
+
 #endif
