@@ -53,14 +53,15 @@ static void operand_index(const Batch *b, int o, Ix *at)
 /* One row's element of an operand, as a scalar. */
 static V row_element(Emit *e, const Batch *b, int o, V row)
 {
-    Ix at[RANK_MOST + 1] = {{0}};
+    Ix at[RANK_MOST + 1] = {{0}}, outside[RANK_MOST + 1];
     bool is_linear;
     Node *x = operand_of(b, o);
     operand_index(b, o, at);
+    memcpy(outside, at, sizeof at);
     Node *base = value_base(e, x, at, &is_linear);
     const NodeInfo *info = INFO(base);
     if (!info->place.buffer || !info->place.buffer->lanes)
-        return value_at(e, base, at);
+        return value_at(e, x, outside);
     Shape shape = shape_inner(&base->shape);
     Ix linear = is_linear ? at[0] : ix_linear(e, &shape, at, 0);
     linear = ix_add(e, ix_scale(e, linear, ix_const(BLOCK_ROWS)), ix_of(row));

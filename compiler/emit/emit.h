@@ -37,7 +37,6 @@ typedef struct {
     int width;             /* lanes of a vector */
     int parts;             /* vectors that make up a block's rows */
     int registers;
-    bool has_fma;
     int worker, workers;   /* this emitter makes every function of its turn */
     int turn[2];           /* light and heavy functions met so far */
     bool is_entry;         /* functions are called from outside: they flush denormals */

@@ -60,27 +60,54 @@ static LLVMTargetMachineRef machine_new(const JitOptions *o)
     return tm;
 }
 
-/* Vector width in bytes and registers, from what the machine's features say. */
-static void set_widths(Emit *e, LLVMTargetMachineRef tm)
+/* What code for a processor looks like when it multiplies and adds more vectors
+ * than 16 registers hold: LLVM tells its features in no other way. */
+static char *sample_code(LLVMContextRef cx, LLVMTargetMachineRef tm)
 {
-    char *features = LLVMGetTargetMachineFeatureString(tm), *cpu = LLVMGetTargetMachineCPU(tm);
-    bool host = features[0] != 0;
-    int bytes = 16;
-    e->registers = 16;
-    e->has_fma = false;
-    if (strstr(features, "+avx2") && strstr(features, "+fma")) {
-        bytes = 32;
-        e->has_fma = true;
+    enum { VECTORS = 18 };
+    LLVMModuleRef m = LLVMModuleCreateWithNameInContext("sample", cx);
+    LLVMBuilderRef b = LLVMCreateBuilderInContext(cx);
+    LLVMTypeRef t = LLVMVectorType(LLVMFloatTypeInContext(cx), 16);
+    LLVMTypeRef ptr = LLVMPointerTypeInContext(cx, 0);
+    V fn = LLVMAddFunction(m, "f", LLVMFunctionType(LLVMVoidTypeInContext(cx), &ptr, 1, 0));
+    V p = LLVMGetParam(fn, 0), v[VECTORS];
+    LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(cx, fn, ""));
+    for (int i = 0; i < VECTORS; i++) {
+        v[i] = LLVMBuildLoad2(b, t, p, "");
+        LLVMSetVolatile(v[i], 1);
     }
-    if (strstr(features, "+avx512f") && strstr(features, "+avx512vl")) {
-        bytes = 64;
-        e->registers = 32;
-    }
-    (void)host;
-    LLVMDisposeMessage(features);
-    LLVMDisposeMessage(cpu);
+    unsigned id = LLVMLookupIntrinsicID("llvm.fma", 8);
+    V fma = LLVMGetIntrinsicDeclaration(m, id, &t, 1);
+    v[0] = LLVMBuildCall2(b, LLVMIntrinsicGetType(cx, id, &t, 1), fma, v, 3, "");
+    for (int i = 0; i < VECTORS; i++)
+        LLVMSetVolatile(LLVMBuildStore(b, v[i], p), 1);
+    LLVMBuildRetVoid(b);
+    LLVMMemoryBufferRef out;
+    char *error = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(tm, m, LLVMAssemblyFile, &error, &out))
+        bug("no code for this processor: %s", error);
+    char *text = strdup(LLVMGetBufferStart(out));
+    LLVMDisposeMemoryBuffer(out);
+    LLVMDisposeBuilder(b);
+    LLVMDisposeModule(m);
+    return text;
+}
+
+/* Vector width in bytes and registers: from the host's features, or from code
+ * made for the processor asked for. */
+static void set_widths(Emit *e, LLVMTargetMachineRef tm, const JitOptions *o)
+{
+    char *text = o->cpu ? sample_code(e->cx, tm) : LLVMGetTargetMachineFeatureString(tm);
+    const char *wide = o->cpu ? "zmm" : "+avx512vl", *fma = o->cpu ? "vfmadd" : "+fma";
+    const char *many = o->cpu ? "mm17" : "+avx512vl";
+    int bytes = strstr(text, wide) ? 64 : strstr(text, fma) ? 32 : 16;
+    e->registers = strstr(text, many) ? 32 : 16;
     e->width = bytes / dtype_size(e->k->real);
     e->parts = BLOCK_ROWS / e->width;
+    if (o->cpu)
+        free(text);
+    else
+        LLVMDisposeMessage(text);
 }
 
 const char *jit_target(void)
@@ -282,7 +309,7 @@ static void *work(void *arg)
     e->worker = w->worker;
     e->workers = w->workers;
     LLVMTargetMachineRef tm = machine_new(w->o);
-    set_widths(e, tm);
+    set_widths(e, tm, w->o);
     char *triple = LLVMGetTargetMachineTriple(tm);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
     LLVMSetTarget(e->m, triple);

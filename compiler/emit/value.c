@@ -411,9 +411,10 @@ static V value_flat(Emit *e, Node *n, const Ix *index)
         return load_element(e, &info->place, index[0]);
     V mask = e->mask;
     Mode mode = e->mode;
-    e->mode = MODE_scalar; /* one element, the same for all lanes */
+    Ix none[RANK_MOST] = {{0}};
+    e->mode = MODE_scalar; /* one element, the same for all lanes; perhaps through views */
     e->mask = NULL;
-    V v = load_element(e, &info->place, ix_const(0));
+    V v = value_at(e, n, none);
     e->mode = mode;
     e->mask = mask;
     return v;

@@ -67,6 +67,8 @@ static inline int64_t differing(const Value *x, const Value *y)
     return n;
 }
 
+static const char *check_cpu; /* code is made for it; null: for the host */
+
 /* Returns the number of outputs that differ, reported under `label`. */
 static inline int check_compiled(const Graph *g, const char *label, const char *domain, int64_t n,
                                  int64_t length, int threads, const Value *given)
@@ -89,7 +91,7 @@ static inline int check_compiled(const Graph *g, const char *label, const char *
     graph_eval(a, g, (EvalSizes){lengths, SYM_MOST}, in, out, false);
 
     const char *why = NULL;
-    JitOptions options = {.dump = getenv("WEFT_TEST_DUMP")};
+    JitOptions options = {.cpu = check_cpu, .dump = getenv("WEFT_TEST_DUMP")};
     Program *p = jit_compile(g, &options, &why);
     if (!p) {
         printf("%s: not compiled: %s\n", label, why);
