@@ -268,6 +268,10 @@ static void bind_state(Expander *x, Frame *f, const char *name, Span at)
 
 bool declare_state(Expander *x, Frame *f, const Declarator *d)
 {
+    if (f->cell->states.n >= STATES_MOST) {
+        unsupported(x, d->span, "a cell with more than %d states and inputs", STATES_MOST);
+        return false;
+    }
     State st = {.name = d->name, .decl = d->span, .dtype = x->real};
     Shape s;
     if (!declared_shape(x, f->scope, d, &s))

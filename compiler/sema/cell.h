@@ -4,7 +4,7 @@
 
 #include "sema/internal.h"
 
-enum { DELAY_MOST = 64 };
+enum { DELAY_MOST = 64, STATES_MOST = 64, OUTPUTS_MOST = 16, VALUES_MOST = 80 };
 
 /* A state, or an input whose past may be read. */
 typedef struct {

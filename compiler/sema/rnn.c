@@ -90,7 +90,12 @@ static bool step_outputs(Expander *x, Frame *f, Span at, Node **y, int *n)
     for (int i = 0; i < f->outputs.n; i++) {
         const Val *v = &f->outputs.at[i];
         int parts = v->kind == VAL_tuple || v->kind == VAL_list ? v->u.list.n : 1;
-        for (int k = 0; k < parts && *n < 16; k++) {
+        for (int k = 0; k < parts; k++) {
+            if (*n == OUTPUTS_MOST) {
+                unsupported(x, f->output_spans.at[i], "a cell with more than %d outputs",
+                            OUTPUTS_MOST);
+                return false;
+            }
             Node *o = val_to_tensor(x, parts > 1 || v->kind != VAL_tensor ? &v->u.list.at[k] : v,
                                     f->output_spans.at[i]);
             if (!o)
@@ -107,8 +112,8 @@ static bool step_outputs(Expander *x, Frame *f, Span at, Node **y, int *n)
 
 static Val values_of(Expander *x, Node *const *n, int count, Span at)
 {
-    Val v[80];
-    for (int i = 0; i < count && i < 80; i++)
+    Val v[VALUES_MOST];
+    for (int i = 0; i < count; i++)
         v[i] = val_tensor(n[i], at);
     return count == 1 ? v[0] : val_list(x->a, VAL_tuple, v, count, at);
 }
@@ -127,11 +132,11 @@ Val step_cell(Expander *x, Instance *self, Call *c, Span at)
     if (!f)
         return val_poison();
     frame_run(x, f, (const Stmt *const *)f->stmt->body.at, f->stmt->body.n);
-    Node *y[80];
+    Node *y[VALUES_MOST];
     int n;
     Val out = val_poison();
     if (step_outputs(x, f, at, y, &n) && finish_states(x, f)) {
-        for (int i = 0; r->rnn.return_state && i < f->cell->states.n && n < 80; i++)
+        for (int i = 0; r->rnn.return_state && i < f->cell->states.n; i++)
             if (!f->cell->states.at[i].is_input)
                 y[n++] = f->cell->states.at[i].now;
         out = values_of(x, y, n, at);
@@ -299,8 +304,8 @@ static void late_initial(Frame *f)
 }
 
 typedef struct {
-    Node *y[80];
-    int carry[80], stack[80]; /* index of the result: carry, or stack (else -1) */
+    Node *y[VALUES_MOST];
+    int carry[VALUES_MOST], stack[VALUES_MOST]; /* index of the result: carry, or stack (else -1) */
     int n;
 } Outputs;
 
@@ -384,7 +389,7 @@ static Val loop_results(Expander *x, Frame *f, Node *scan, const Outputs *o, Par
 {
     const Recipe *r = f->self->recipe;
     Loop *l = f->cell->loop;
-    Node *out[160];
+    Node *out[VALUES_MOST];
     int n = 0, k = 0;
     for (int i = 0; i < o->n; i++)
         out[n++] =
@@ -419,10 +424,10 @@ static Val run_loop(Expander *x, Instance *self, Call *c, Call *inner, Loop *l, 
         return val_poison();
     frame_run(x, f, (const Stmt *const *)f->stmt->body.at, f->stmt->body.n);
     Outputs o = {0};
-    Param *memory[256] = {0};
-    Node *stacks[80], *mask = NULL, *scan = NULL;
+    Param *memory[STATES_MOST] = {0};
+    Node *stacks[VALUES_MOST], *mask = NULL, *scan = NULL;
     int nstack = 0;
-    bool ok = f->cell->states.n < 128 && step_outputs(x, f, at, o.y, &o.n);
+    bool ok = step_outputs(x, f, at, o.y, &o.n);
     if (ok) {
         Place p = go_around(x, l);
         ok = set_initial(x, f, c, memory, at);
