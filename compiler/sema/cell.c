@@ -223,6 +223,9 @@ bool define_in_time(Expander *x, Frame *f, const Expr *target, Val v, Span at)
     const char *name = target->kid[0]->kind == EX_name ? target->kid[0]->text : NULL;
     int hook = name && f->hooks && f->hooks->find ? f->hooks->find(x, f, name) : -1;
     State *st = name ? find_state(f, name) : NULL;
+    const Binding *known = name ? scope_find(f->scope, name) : NULL;
+    if (hook < 0 && !st && known && known->val.kind == VAL_poison)
+        return false; /* its declaration was reported */
     if (hook < 0 && (!st || st->is_input)) {
         fail(x, target->span, "'%s' is no state; declare it: state %s[size]", name ? name : "this",
              name ? name : "h");

@@ -327,6 +327,10 @@ bool unknown_name(Expander *x, const Val *v, Span at)
     if (v->kind != VAL_string || !v->u.text.bare)
         return false;
     const char *near = v->u.text.near;
+    if (!strcmp(v->u.text.s, "output")) { /* a keyword only before a name */
+        fail(x, v->span, "after `output` a name is needed: write y = ... and output y");
+        return true;
+    }
     fail(x, v->span.file ? v->span : at, "unknown name '%s'%s%s%s", v->u.text.s,
          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return true;
