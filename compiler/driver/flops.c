@@ -23,15 +23,10 @@ static double product_flops(const Node *n, const int64_t *at)
     for (int t = 0; t < c.nterm; t++) {
         if (is_constant(n->in[first + 2 * t]) || is_constant(n->in[first + 2 * t + 1]))
             continue;
-        bool used[LABELS_MOST] = {false};
-        for (int i = 0; i < c.nout; i++)
-            used[i] = true;
-        for (int o = 0; o < 2; o++)
-            for (int i = 0; i < c.term[t].rank[o]; i++)
-                used[c.term[t].axis[o][i]] = true;
         double count = 1;
         for (int i = 0; i < c.nlabel; i++)
-            if (used[i] && !(c.batch && c.label[i] == 's'))
+            if ((i < c.nout || contract_has(&c, t, 0, i) || contract_has(&c, t, 1, i)) &&
+                !(c.batch && c.label[i] == 's'))
                 count *= (double)dim_value(extent[i], at);
         sum += 2 * count;
     }

@@ -43,11 +43,16 @@ static void order_sums(Batch *b)
 }
 
 /* The index of operand o's axes behind N. */
-static void operand_index(const Batch *b, int o, Ix *at)
+static void operand_index(Emit *e, const Batch *b, int o, Ix *at)
 {
     int skip = shape_has_batch(&operand_of(b, o)->shape);
-    for (int i = skip; i < b->c.term[0].rank[o]; i++)
-        at[i - skip] = b->label[b->c.term[0].axis[o][i]];
+    for (int i = skip; i < b->c.term[0].rank[o]; i++) {
+        const ContractAxis *axis = &b->c.term[0].axis[o][i];
+        at[i - skip] = ix_const(0);
+        for (int k = 0; k < axis->n; k++)
+            at[i - skip] = ix_add(e, at[i - skip],
+                                  ix_scale(e, b->label[axis->label[k]], ix_const(axis->coef[k])));
+    }
 }
 
 /* One row's element of an operand, as a scalar. */
@@ -56,7 +61,7 @@ static V row_element(Emit *e, const Batch *b, int o, V row)
     Ix at[RANK_MOST + 1] = {{0}}, outside[RANK_MOST + 1];
     bool is_linear;
     Node *x = operand_of(b, o);
-    operand_index(b, o, at);
+    operand_index(e, b, o, at);
     memcpy(outside, at, sizeof at);
     Node *base = value_base(e, x, at, &is_linear);
     const NodeInfo *info = INFO(base);
@@ -86,7 +91,7 @@ static V row_vector(Emit *e, const Batch *b, int o, V row, Ix m)
 {
     Ix at[RANK_MOST + 1];
     int rank = b->c.term[0].rank[o] - 1;
-    operand_index(b, o, at);
+    operand_index(e, b, o, at);
     at[rank - 1] = ix_of(row);
     at[rank] = m;
     const Place *p = &b->s->across;
@@ -109,14 +114,6 @@ typedef struct { int rows, vectors; V acc[64]; Ix m, k; } OutTile;
 
 enum { KEY_vector = 4000 };
 
-static bool has_label(const Batch *b, int o, int label)
-{
-    for (int i = 0; i < b->c.term[0].rank[o]; i++)
-        if (b->c.term[0].axis[o][i] == label)
-            return true;
-    return false;
-}
-
 static void multiply_rows(Emit *e, Batch *b, OutTile *t)
 {
     int nacc = t->rows * t->vectors, last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
@@ -130,7 +127,7 @@ static void multiply_rows(Emit *e, Batch *b, OutTile *t)
             Ix at = {t->m.v, t->m.c + (int64_t)v * e->width};
             V m = b->vector < 0 ? row_element(e, b, 1, row) : NULL;
             if (!m) { /* one load for all rows of the tile, unless they move it */
-                int64_t which = has_label(b, b->s->vector, last) ? r : 0;
+                int64_t which = contract_has(&b->c, 0, b->s->vector, last) ? r : 0;
                 m = block_find(e, b, at.v, at.c, KEY_vector + (int)which);
                 if (!m)
                     m = block_keep(e, b, at.v, at.c, KEY_vector + (int)which,

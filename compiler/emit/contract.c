@@ -57,8 +57,13 @@ static V operand(Emit *e, Tile *t, int g, int o, int r)
     Ix at[RANK_MOST];
     int skip = lead(x), out_skip = lead(n);
     for (int i = skip; i < x->shape.rank; i++) {
-        int l = c->term[t->term].axis[o][i];
-        at[i - skip] = l < c->nout ? t->index[r][l - out_skip] : t->label[g][l];
+        const ContractAxis *axis = &c->term[t->term].axis[o][i];
+        at[i - skip] = ix_const(0);
+        for (int k = 0; k < axis->n; k++) {
+            int l = axis->label[k];
+            Ix by = l < c->nout ? t->index[r][l - out_skip] : t->label[g][l];
+            at[i - skip] = ix_add(e, at[i - skip], ix_scale(e, by, ix_const(axis->coef[k])));
+        }
     }
     return value_at(e, x, at);
 }

@@ -73,11 +73,11 @@ void grad_rule(Diff *d, Node *n, Node *g);
  * for x alone, so that a product need not be computed to be summed. */
 void arrive_broadcast(Diff *d, Node *x, Node *g, bool is_own);
 /* x's gradient is the product of a and b in index notation, labels that are not
- * in lx summed; lx, la, lb: the labels of the axes. */
+ * in lx summed; lx, la, lb: the axes in index notation, lx without sums. */
 void arrive_product(Diff *d, Node *x, const char *lx, Node *a, const char *la, Node *b,
                     const char *lb);
 /* The shape of a batch_contract without acc. */
-Shape product_shape(const char *spec, const Node *a, const Node *b);
+Shape product_shape(const char *spec, Node *a, Node *b);
 
 /* scan.c */
 /* The forward value of a node of `from`, in `to`. */

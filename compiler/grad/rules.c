@@ -205,11 +205,96 @@ static void rule_reduce_extremum(Diff *d, Node *n, Node *g)
 
 /* ---- products ---- */
 
-static void labels_of(const Contract *c, int t, int o, char *out)
+/* A factor of a product: its value and its axes' notation. */
+typedef struct { Node *x; const char *axes; } Factor;
+
+/* Which axis of the factor is this label alone; -1: none. */
+static int axis_of_label(const char *axes, char label)
 {
-    for (int i = 0; i < c->term[t].rank[o]; i++)
-        out[i] = c->label[c->term[t].axis[o][i]];
-    out[c->term[t].rank[o]] = 0;
+    int axis = 0;
+    for (const char *p = axes; *p; p++, axis++) {
+        if (*p == label)
+            return axis;
+        if (*p == '(')
+            p += strcspn(p, ")");
+    }
+    return -1;
+}
+
+/* The text with the axis that is `label` alone replaced by `by`. */
+static const char *replace_label(Arena *a, const char *axes, char label, const char *by)
+{
+    const char *at = strchr(axes, label);
+    return arena_printf(a, "%.*s%s%s", (int)(at - axes), axes, by, at + 1);
+}
+
+/* One axis s p + d q of an operand that is differentiated, p being a label of f
+ * and q (if there is one) of g: at u it is the sum over q of f[(u - d q) / s] g[q],
+ * that is, over r = Q - 1 - q, of F[u + d r] g[Q - 1 - r], where F is f with zeros
+ * between its elements and around them. The axis's label becomes p: returned. */
+static char turn_window(Diff *d, const Contract *c, const ContractAxis *axis, Dim size, Factor *f,
+                        Factor *g)
+{
+    int p = 0;
+    while (p < axis->n && axis_of_label(f->axes, c->label[axis->label[p]]) < 0)
+        p++;
+    if (p == axis->n || axis->n > 2)
+        bug("no gradient through these windows");
+    char label = c->label[axis->label[p]];
+    int at = axis_of_label(f->axes, label);
+    Dim start = dim_int(0), whole = size, last;
+    if (axis->n == 2) {
+        char other = c->label[axis->label[!p]];
+        int by = axis_of_label(g->axes, other), step = axis->coef[!p];
+        Dim n = by < 0 ? dim_int(0) : g->x->shape.d[by];
+        if (by < 0 || !dim_affine(n, 1, -1, 1, &last) || !dim_affine(n, step, -step, 1, &start) ||
+            !dim_add(size, start, &whole))
+            bug("no gradient through these windows");
+        g->x = make_slice(d->to, g->x, by, last, n, -1);
+        const char *sum = step == 1 ? arena_printf(d->arena, "(%c+%c)", label, other)
+                                    : arena_printf(d->arena, "(%c+%d%c)", label, step, other);
+        f->axes = replace_label(d->arena, f->axes, label, sum);
+    }
+    f->x = make_pad(d->to, f->x, at, start, whole, axis->coef[p]);
+    return label;
+}
+
+/* The axes of the other operand in the product with dy that is a gradient: a
+ * label that only its sums have, and so is the gradient's, brings its extent. */
+static const char *other_axes(Diff *d, const Node *n, const Contract *c, int t, int o,
+                              const char *dy)
+{
+    Dim extent[LABELS_MOST];
+    Contract with = *c;
+    contract_extents(n, c, extent);
+    for (int l = 0; l < c->nlabel; l++) {
+        int64_t v;
+        bool fixed = dim_const(extent[l], &v) && v <= COEF_MOST && !strchr(dy, c->label[l]);
+        with.written[l] = fixed ? (int32_t)v : 0;
+    }
+    return contract_operand(d->arena, &with, t, o);
+}
+
+/* The gradient of operand o of term t is the product of dy and the other operand,
+ * in the operands' order. Where its axes are sums, windows slide over dy, or over
+ * the other one when dy has no batch. */
+static void arrive_factor(Diff *d, Node *n, const Contract *c, int t, int o, Factor dy)
+{
+    Node **in = n->in + attr_int(n, ATTR_acc, 0) + 2 * t, *x = in[o];
+    Factor other = {diff_value(d, in[!o]), other_axes(d, n, c, t, !o, dy.axes)};
+    bool dy_slides = strchr(dy.axes, 'n') || !strchr(other.axes, 'n');
+    char lx[RANK_MOST + 1] = "";
+    for (int i = 0; i < x->shape.rank; i++) {
+        const ContractAxis *axis = &c->term[t].axis[o][i];
+        lx[i] = axis_label(axis) >= 0 ? c->label[axis_label(axis)]
+                : dy_slides           ? turn_window(d, c, axis, x->shape.d[i], &dy, &other)
+                                      : turn_window(d, c, axis, x->shape.d[i], &other, &dy);
+        lx[i + 1] = 0;
+    }
+    if (o == 0)
+        arrive_product(d, x, lx, dy.x, dy.axes, other.x, other.axes);
+    else
+        arrive_product(d, x, lx, other.x, other.axes, dy.x, dy.axes);
 }
 
 /* The factor's place is taken by the gradient, the sum is over what the factor
@@ -218,22 +303,17 @@ static void labels_of(const Contract *c, int t, int o, char *out)
 static void rule_contract(Diff *d, Node *n, Node *g)
 {
     Contract c;
-    char out[RANK_MOST + 1], l[2][RANK_MOST + 1];
+    char out[RANK_MOST + 1];
     int acc = (int)attr_int(n, ATTR_acc, 0);
     contract_of(n, &c);
     memcpy(out, c.label + c.batch, (size_t)(c.nout - c.batch));
     out[c.nout - c.batch] = 0;
     if (acc)
         arrive_plain(d, n->in[0], g);
-    for (int t = 0; t < c.nterm; t++) {
-        Node **in = n->in + acc + 2 * t;
-        labels_of(&c, t, 0, l[0]);
-        labels_of(&c, t, 1, l[1]);
-        if (d->active->node[in[0]->id])
-            arrive_product(d, in[0], l[0], g, out, diff_value(d, in[1]), l[1]);
-        if (d->active->node[in[1]->id])
-            arrive_product(d, in[1], l[1], diff_value(d, in[0]), l[0], g, out);
-    }
+    for (int t = 0; t < c.nterm; t++)
+        for (int o = 0; o < 2; o++)
+            if (d->active->node[n->in[acc + 2 * t + o]->id])
+                arrive_factor(d, n, &c, t, o, (Factor){g, out});
 }
 
 static void rule_sum_shards(Diff *d, Node *n, Node *g)

@@ -27,20 +27,16 @@ static void push(char *text, char c)
     text[n + 1] = 0;
 }
 
-Shape product_shape(const char *spec, const Node *a, const Node *b)
+Shape product_shape(const char *spec, Node *a, Node *b)
 {
-    const char *why, *arrow = strstr(spec, "->"), *comma = strchr(spec, ',');
+    const char *why;
     Contract c;
+    Dim extent[LABELS_MOST];
     if (!contract_parse(spec, &c, &why))
         bug("product %s: %s", spec, why);
-    Shape s = {.rank = 0};
-    for (const char *out = arrow + 2; *out; out++) {
-        const char *in_a = memchr(spec, *out, (size_t)(comma - spec));
-        const char *in_b = memchr(comma, *out, (size_t)(arrow - comma));
-        s.d[s.rank++] = *out == 's' ? dim_sym(SYM_S)
-                        : in_a      ? a->shape.d[in_a - spec]
-                                    : b->shape.d[in_b - comma - 1];
-    }
+    contract_extents_of((Node *[]){a, b}, &c, extent);
+    Shape s = {.rank = c.nout};
+    memcpy(s.d, extent, sizeof(Dim) * (size_t)c.nout);
     return s;
 }
 

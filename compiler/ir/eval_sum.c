@@ -49,8 +49,27 @@ static void label_strides(const Contract *c, int t, int o, const Value *x, int64
     int64_t own[RANK_MOST];
     memset(stride, 0, sizeof(int64_t) * LABELS_MOST);
     eval_strides(x->rank, x->dim, own);
-    for (int i = 0; i < x->rank; i++)
-        stride[c->term[t].axis[o][i]] = own[i];
+    for (int i = 0; i < x->rank; i++) {
+        const ContractAxis *axis = &c->term[t].axis[o][i];
+        for (int k = 0; k < axis->n; k++)
+            stride[axis->label[k]] += axis->coef[k] * own[i];
+    }
+}
+
+/* Extents by label. */
+static void label_extents(const Eval *e, const Node *n, const Contract *c, const Dim *dim,
+                          const Value *const *in, int64_t *extent)
+{
+    int acc = (int)attr_int(n, ATTR_acc, 0);
+    for (int l = 0; l < c->nlabel; l++)
+        extent[l] = dim_value(dim[l], e->lengths);
+    for (int t = 0; t < c->nterm; t++)
+        for (int o = 0; o < 2; o++)
+            for (int i = 0; i < c->term[t].rank[o]; i++) {
+                int l = axis_label(&c->term[t].axis[o][i]);
+                if (l >= 0)
+                    extent[l] = in[acc + 2 * t + o]->dim[i];
+            }
 }
 
 static void add_sum(Product *p, int t, int64_t extent, int64_t a, int64_t b)
@@ -79,12 +98,14 @@ static void begin_product(const Node *n, const Contract *c, const Value *const *
 
 void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
 {
-    (void)e;
     Contract c;
     Product p;
+    Dim dim[LABELS_MOST];
     int acc = (int)attr_int(n, ATTR_acc, 0);
-    int64_t stride[2][LABELS_MOST], extent[LABELS_MOST] = {0};
+    int64_t stride[2][LABELS_MOST], extent[LABELS_MOST];
     contract_of(n, &c);
+    contract_extents(n, &c, dim);
+    label_extents(e, n, &c, dim, in, extent);
     begin_product(n, &c, in, out, &p);
     for (int t = 0; t < c.nterm; t++) {
         for (int o = 0; o < 2; o++) {
@@ -92,8 +113,6 @@ void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
             p.term[t].x[o] = x->data;
             label_strides(&c, t, o, x, stride[o]);
             memcpy(p.term[t].stride[o], stride[o], sizeof(int64_t) * (size_t)c.nout);
-            for (int i = 0; i < x->rank; i++)
-                extent[c.term[t].axis[o][i]] = x->dim[i];
         }
         for (int k = 0; k < c.term[t].nsum; k++) {
             int l = c.term[t].sum[k];
@@ -105,20 +124,19 @@ void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
 
 /* One block of rows of a shard, continuing the chains in `out`: run-time lengths
  * descending, then the other sums ascending, then the rows. */
-static void block_product(const Node *n, const Contract *c, const Value *const *in, int acc,
-                          const RealOps *real, Product p, int64_t row, int64_t rows)
+static void block_product(const Eval *e, const Node *n, const Contract *c, const Value *const *in,
+                          int acc, const RealOps *real, Product p, int64_t row, int64_t rows)
 {
-    int64_t stride[2][LABELS_MOST], extent[LABELS_MOST] = {0};
+    int64_t stride[2][LABELS_MOST], extent[LABELS_MOST];
     Dim dim[LABELS_MOST];
     int size = dtype_size(n->dtype), batch = -1;
     contract_extents(n, c, dim);
+    label_extents(e, n, c, dim, in, extent);
     for (int o = 0; o < 2; o++) {
         const Value *x = in[acc + o];
         p.term[0].x[o] = x->data;
         label_strides(c, 0, o, x, stride[o]);
         memcpy(p.term[0].stride[o], stride[o], sizeof(int64_t) * (size_t)c->nout);
-        for (int i = 0; i < x->rank; i++)
-            extent[c->term[0].axis[o][i]] = x->dim[i];
     }
     for (int pass = 0; pass < 2; pass++)
         for (int k = 0; k < c->term[0].nsum; k++) {
@@ -156,7 +174,7 @@ void eval_batch_contract(Eval *e, const Node *n, const Value *const *in, Value *
     p.extent[0] = 1; /* one shard at a time */
     for (int64_t row = 0; row < rows; row += BLOCK_ROWS) {
         p.acc = p.out = (char *)out->data + (size_t)(row / shard) * bytes;
-        block_product(n, &c, in, acc, real, p, row,
+        block_product(e, n, &c, in, acc, real, p, row,
                       rows - row < BLOCK_ROWS ? rows - row : BLOCK_ROWS);
     }
 }

@@ -48,12 +48,9 @@ static int batch_vector_operand(const Node *n)
         const Shape *s = &n->in[acc + o]->shape;
         if (!shape_has_batch(s) || !dim_const(s->d[s->rank - 1], &extent))
             continue;
-        int rank = c.term[0].rank[o], has = 0;
-        if (rank < 2 || c.term[0].axis[o][rank - 1] != last || c.term[0].axis[o][0] == last)
-            continue;
-        for (int i = 0; i < c.term[0].rank[!o]; i++)
-            has |= c.term[0].axis[!o][i] == last;
-        if (!has)
+        int rank = c.term[0].rank[o];
+        if (rank >= 2 && axis_label(&c.term[0].axis[o][rank - 1]) == last &&
+            !contract_has(&c, 0, !o, last))
             return o;
     }
     return -1;

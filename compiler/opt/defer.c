@@ -169,9 +169,8 @@ static bool time_is_outermost(const Node *scan, const Node *next, bool first_has
             continue;
         if (fixed && !dim_const(extent[l], &v))
             return false;
-        for (int i = 0; !first_has_time && i < c.term[0].rank[0]; i++)
-            if (c.term[0].axis[0][i] == l)
-                return false;
+        if (!first_has_time && contract_has(&c, 0, 0, l))
+            return false;
     }
     return true;
 }

@@ -1,7 +1,8 @@
 /* pass_sink: slices move towards the leaves.
  *
  *   slice(f(a, b))           ->  f(slice a, slice b)       f elementwise
- *   slice(contract(x, W))    ->  contract(x, slice W)      along an output label
+ *   slice(contract(x, W))    ->  contract(x, slice W)      along an output label; not
+ *                                                          where windows slide
  *   slice(concat(a, b))      ->  the parts of a and b that it covers
  *   slice(broadcast(x))      ->  broadcast(slice x)
  *
@@ -93,6 +94,8 @@ static Node *through_contract(Graph *g, Node *x, Range r)
     Node *in[2 * TERMS_MOST + 1];
     int acc = (int)attr_int(x, ATTR_acc, 0);
     contract_of(x, &c);
+    if (contract_is_affine(&c))
+        return NULL;
     if (acc)
         in[0] = cut(g, x->in[0], r.axis, r);
     for (int t = 0; t < c.nterm; t++)
@@ -100,7 +103,7 @@ static Node *through_contract(Graph *g, Node *x, Range r)
             int k = acc + 2 * t + o;
             in[k] = x->in[k];
             for (int i = 0; i < c.term[t].rank[o]; i++)
-                if (c.term[t].axis[o][i] == r.axis)
+                if (axis_label(&c.term[t].axis[o][i]) == r.axis)
                     in[k] = cut(g, x->in[k], i, r);
         }
     return node_on(g, x, in);

@@ -156,6 +156,51 @@ static void check_products(void)
     check(g, "products", "any");
 }
 
+/* A convolution with its gradients: output, kernel's gradient, input's gradient. */
+static void check_convolution(int height, int width, int in, int out, int stride, int dilation)
+{
+    enum { KH = 3, KW = 2 };
+    Graph *g = graph_new(arena, "convolution");
+    Node *x = data(g, "x", real, 3, height, width, in), *w = param(g, "w", real, 4, KH, KW, in, out);
+    const char *axes = arena_printf(arena, "n(%dh+%di:3)(%dw+%dj:2)c", stride, dilation, stride + 1,
+                                    dilation + 1);
+    Node *y = make_contract(g, arena_printf(arena, "%s,ijco->nhwo", axes), (Node *[]){x, w}, 2);
+    result(g, "y", y);
+    Node *dw = make_batch_contract(g, arena_printf(arena, "%s,nhwo->sijco", axes), NULL, x, y);
+    result(g, "dw", node1(g, OP_sum_shards, dw));
+    int up = dilation * (KH - 1), left = (dilation + 1) * (KW - 1);
+    Node *dy = make_pad(g, y, 1, dim_int(up), dim_int(height + up), stride);
+    dy = make_pad(g, dy, 2, dim_int(left), dim_int(width + left), stride + 1);
+    Node *turned = make_slice(g, w, 0, dim_int(KH - 1), dim_int(KH), -1);
+    turned = make_slice(g, turned, 1, dim_int(KW - 1), dim_int(KW), -1);
+    const char *back = arena_printf(arena, "n(h+%di)(w+%dj)o,ijco->nhwc", dilation, dilation + 1);
+    Node *dx = make_contract(g, back, (Node *[]){dy, turned}, 2);
+    result(g, "dx", dx);
+    if (!shape_equal(&dx->shape, &x->shape) || !shape_equal(&dw->in[1]->shape, &y->shape))
+        bug("a gradient has another shape");
+    check(g, arena_printf(arena, "convolution %d x %d, %d to %d, stride %d, dilation %d", height,
+                          width, in, out, stride, dilation), "any");
+}
+
+static void check_windows(void)
+{
+    check_convolution(7, 6, 1, 5, 1, 1);
+    check_convolution(7, 6, 3, 17, 1, 1);
+    check_convolution(8, 9, 2, 16, 2, 1);
+    check_convolution(9, 8, 4, 3, 1, 2);
+    Graph *g = graph_new(arena, "windows");
+    Node *x = data(g, "x", real, 3, 9, 2, 3), *w = param(g, "w", real, 4, 4, 3, 2, 5);
+    Node *t = timed(g, "t", 3), *v = param(g, "v", real, 3, 2, 3, 6);
+    result(g, "groups", make_contract(g, "n(2h+i)gc,icgo->nhgo", (Node *[]){x, w}, 2));
+    result(g, "every_third", make_contract(g, "n(3h)gc,go->nhco",
+                                           (Node *[]){x, make_reshape(g, v, shape_of(2, dim_int(2), dim_int(18)))}, 2));
+    Node *y = make_contract(g, "n(t+2i)c,ico->nto", (Node *[]){t, v}, 2);
+    result(g, "over_time", y);
+    result(g, "over_time_dw", node1(g, OP_sum_shards,
+                                    make_batch_contract(g, "n(t+2i:2)c,nto->sico", NULL, t, y)));
+    check(g, "windows", "any");
+}
+
 static void check_random(void)
 {
     Graph *g = graph_new(arena, "random");
@@ -243,6 +288,7 @@ int main(int argc, char **argv)
         check_views();
         check_reduces();
         check_products();
+        check_windows();
         check_random();
         check_scan(false);
         check_scan(true);

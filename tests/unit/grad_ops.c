@@ -252,8 +252,18 @@ static void check_contract(Arena *a)
         {"nik,->nki", {"N2x3", ""}, 2, false},
         {"nk,km+nj,jm->nm", {"N3", "3x4", "N2", "2x4"}, 4, false},
         {"nk,km->nm", {"N4", "N3", "3x4"}, 3, true},
+        {"n(h+i)c,ico->nho", {"N5x2", "3x2x3"}, 2, false},
+        {"n(2h+3i)(w+2j)c,ijco->nhwo", {"N9x5x1", "2x3x1x2"}, 2, false},
+        {"n(2h+i)c,ico->nho", {"N6x2", "3x2x2"}, 2, false}, /* the last row is not read */
+        {"n(3h+i)gc,icgo->nhgo", {"N7x2x3", "1x3x2x2"}, 2, false},
+        {"n(3h)c,co->nho", {"N7x2", "2x2"}, 2, false},
+        {"n(t+2i)c,ico->nto", {"NT1", "2x1x2"}, 2, false},
+        {"(h+i)c,ico->ho", {"5x2", "3x2x3"}, 2, false},
+        {"n(h+i)c,nico->nho", {"N5x2", "N3x2x3"}, 2, false},
+        {"n(h+i),i+nh,->nh", {"N5", "2", "N4", ""}, 4, false},
+        {"ico,n(h+i)c->nho", {"3x2x3", "N5x2"}, 2, false},
     };
-    for (int i = 0; i < 15; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Case *c = case_new(a, arena_printf(a, "contract \"%s\"", rows[i].spec));
         Node *in[4];
         for (int k = 0; k < rows[i].nin; k++)
@@ -273,8 +283,10 @@ static void check_batch(Arena *a)
         {"nk,nm->skm", {"N3", "N4"}, 2, false}, {"n,nm->sm", {"N", "N4"}, 2, false},
         {"n,n->s", {"N", "N"}, 2, false},       {"ntk,ntm->skm", {"NT3", "NT4"}, 2, false},
         {"nk,->s", {"N3", ""}, 2, false},       {"nk,k->s", {"N3", "3"}, 2, false},
+        {"n(2h+i:3)c,nho->sico", {"N6x2", "N2x2"}, 2, false},
+        {"nho,n(h+2i)c->sico", {"N2x2", "N6x2"}, 2, false},
     };
-    for (int i = 0; i < 6; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Case *c = case_new(a, arena_printf(a, "batch_contract \"%s\"", rows[i].spec));
         Node *x = case_input(c, rows[i].shape[0], "any");
         Node *y = case_input(c, rows[i].shape[1], "any");

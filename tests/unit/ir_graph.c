@@ -104,12 +104,22 @@ static void test_notation(Arena *a)
     static const char *const good[] = {
         "nk,km->nm", "nk,km+nj,jm->nm", "nik,njk->nij", "nk,nm->skm",
         "ntk,ntm->skm", "n,nm->sm", ",->", "n,->n", "skm,km->skm", "ij,j->i",
+        "n(2h+i)(w+3j)c,ijco->nhwo", "n(2h+i:3)c,nho->sico", "n(3h),->nh",
     };
     static const struct { const char *spec, *why; } bad[] = {
         {"nk,km", "there is no ->"},
         {"nk->nm", "a term is two operands with a comma between them"},
         {"nk,km,->nm", "terms are joined by +"},
         {"nn,km->nm", "an operand has a label twice"},
+        {"n(h+i)h,i->nh", "an operand has a label twice"},
+        {"n(h)c,c->nh", "a sum of labels is like (2h+i)"},
+        {"n(0h+i)c,c->nh", "a sum of labels is like (2h+i)"},
+        {"n(h+i:)c,c->nh", "a sum of labels is like (2h+i)"},
+        {"n(h+i:9999999999)c,c->nh", "a sum of labels is like (2h+i)"},
+        {"(n+i)c,c->n", "a sum of labels is like (2h+i)"},
+        {"n(h+i", "there is no ->"},
+        {"n(h+,i->nh", "a sum of labels is like (2h+i)"},
+        {"n(a+b+d+e),bde->na", "a sum of labels is like (2h+i)"},
         {"nk,km->nmm", "the output has a label twice"},
         {"nk,km->nm1", "the output is not letters"},
         {"nk,km->nmj", "a label of the output is in no operand"},
