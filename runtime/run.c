@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,27 @@ Run *run_create(Arena *a, Diag *d, const char *root, const char *dir, const char
     if (!dir)
         link_last(a, d, root, r);
     return r;
+}
+
+void run_discard(const Run *r)
+{
+    if (access(r->last, F_OK) == 0 || access(r->best, F_OK) == 0)
+        return;
+    unlink(r->history);
+    unlink(r->json);
+    unlink(r->model);
+    if (rmdir(r->dir) != 0)
+        return;
+    char link[PATH_MAX], to[PATH_MAX];
+    const char *slash = strrchr(r->dir, '/');
+    int root = slash ? (int)(slash - r->dir) : 0;
+    snprintf(link, sizeof link, "%.*s%slast", root, r->dir, slash ? "/" : "");
+    ssize_t n = readlink(link, to, sizeof to - 1);
+    if (n < 0)
+        return;
+    to[n] = 0;
+    if (!strcmp(to, slash ? slash + 1 : r->dir))
+        unlink(link);
 }
 
 /* ---- reading ---- */

@@ -29,6 +29,10 @@ typedef struct {
 Run *run_create(Arena *a, Diag *d, const char *root, const char *dir, const char *model_name,
                 const char *resolved);
 
+/* Removes a run that never came to save weights: its text files, its folder if nothing else is in
+ * it, the link to it. A run with weights is left alone. */
+void run_discard(const Run *r);
+
 /* An existing run: dir is its folder, or a link to it. Reports what is missing. */
 Run *run_open(Arena *a, Diag *d, Span at, const char *dir);
 /* True when path is a folder that holds a model.model. */

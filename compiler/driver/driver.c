@@ -4,6 +4,8 @@
 #include "driver/job.h"
 #include "system.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -44,6 +46,7 @@ static int run(Job *j)
 int weft_main(int argc, char **argv)
 {
     double started = process_start();
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of write, with a message */
     Arena *arena = arena_new();
     Diag diag = {.arena = arena};
     Options options;
@@ -51,8 +54,10 @@ int weft_main(int argc, char **argv)
     int code = 1;
     if (options_parse(arena, &diag, argc, argv, &options))
         code = run(&job);
+    /* what was printed but could not be written (a full disk) was not said */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && diag_ok(&diag))
+        error_at(&diag, (Span){0}, "cannot write to stdout: %s", strerror(errno));
     int from_messages = diag_exit_code(&diag);
-    fflush(stdout);
     diag_print(&diag, stderr);
     if (from_messages)
         code = from_messages;

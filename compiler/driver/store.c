@@ -120,16 +120,21 @@ void store_save(Arena *a, const Store *s, Weights *w)
     }
 }
 
+static bool is_finite(const Kept *k)
+{
+    size_t n = k->bytes / (size_t)dtype_size(k->dtype);
+    for (size_t e = 0; e < n; e++)
+        if ((k->dtype == DT_f32 && !isfinite(((const float *)k->memory)[e])) ||
+            (k->dtype == DT_f64 && !isfinite(((const double *)k->memory)[e])))
+            return false;
+    return true;
+}
+
 const Kept *store_find_trouble(const Store *s)
 {
-    for (int i = 0; i < s->at.n; i++) {
-        const Kept *k = &s->at.at[i];
-        size_t n = k->bytes / (size_t)dtype_size(k->dtype);
-        for (size_t e = 0; e < n; e++)
-            if ((k->dtype == DT_f32 && !isfinite(((const float *)k->memory)[e])) ||
-                (k->dtype == DT_f64 && !isfinite(((const double *)k->memory)[e])))
-                return k;
-    }
+    for (int i = 0; i < s->at.n; i++)
+        if (!is_finite(&s->at.at[i]))
+            return &s->at.at[i];
     return NULL;
 }
 
@@ -220,5 +225,9 @@ bool store_load(Store *s, Diag *d, const char *path, const Weights *w, bool ever
         if (wants(k, everything))
             take(s, k, weights_find(w, k->file_name));
     }
+    for (int i = 0; ok && i < s->at.n; i++)
+        if (s->at.at[i].role == ROLE_param && !is_finite(&s->at.at[i]))
+            ok = error_at(d, nowhere, "'%s' in %s holds NaN or infinity", s->at.at[i].file_name,
+                          path);
     return ok;
 }

@@ -253,8 +253,11 @@ static int train(Training *t, const char *resume)
     system_catch_signals();
     report_start(t);
     LoopEnd how = train_loop(t);
-    if (how == LOOP_failed)
+    if (how == LOOP_failed) {
+        if (!t->resumed)
+            run_discard(t->run);
         return 1;
+    }
     report_end(t, how);
     return how == LOOP_stopped ? 128 + system_stopping() : 0;
 }

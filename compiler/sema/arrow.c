@@ -72,7 +72,8 @@ static Val eval_copy(Expander *x, Scope *s, const Expr *e)
     else if (constructor_of(v))
         made = recipe_bind(x, constructor_of(v), args.at + 1, args.n - 1, e->span);
     else
-        return fail(x, e->span, "copy takes a layer, found %s", val_text(x, v));
+        return fail(x, e->span, "%s takes a layer, found %s", prelude_caller(x, "copy"),
+                    val_text(x, v));
     Val out = {.kind = VAL_recipe, .span = e->span};
     out.u.recipe = made;
     return made ? out : val_poison();

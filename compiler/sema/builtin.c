@@ -170,6 +170,14 @@ static Val run_is_list(Args *a)
 
 /* ---- statements in the dress of functions ---- */
 
+static const char *plain_text(Expander *x, const Val *v)
+{
+    return v->kind == VAL_number ? arena_printf(x->a, "%.10g", v->u.f)
+           : v->kind == VAL_int  ? arena_printf(x->a, "%lld", (long long)v->u.i)
+                                 : val_text(x, v);
+}
+
+/* require(condition, text, value): `value` is what the text says is wrong. */
 static Val run_require(Args *a)
 {
     bool ok;
@@ -177,11 +185,15 @@ static Val run_require(Args *a)
         return val_poison();
     if (ok)
         return val_none(a->at);
-    const Frame *f = a->x->frame;
+    const Frame *f = a->x->frame; /* the one the user called, not the prelude's helper */
+    while (f && f->def && f->def->is_prelude && f->outer && f->outer->def &&
+           f->outer->def->is_prelude)
+        f = f->outer;
     const char *who = f && f->def ? f->def->name : NULL;
-    return fail(a->x, a->at, "%s%s%s", who ? who : "", who ? ": " : "",
+    return fail(a->x, a->at, "%s%s%s%s%s", who ? who : "", who ? ": " : "",
                 a->given[1] && val_name(&a->arg[1]) ? val_name(&a->arg[1])
-                                                    : "a requirement does not hold");
+                                                    : "a requirement does not hold",
+                a->given[2] ? ", found " : "", a->given[2] ? plain_text(a->x, &a->arg[2]) : "");
 }
 
 bool add_loss(Expander *x, Val v, const char *name, Span at)
@@ -287,7 +299,7 @@ static const Builtin builtins[] = {
     {"list", "x", run_list, NOP},
     {"tuple", "x", run_list, NOP},
     {"is_list", "x", run_is_list, NOP},
-    {"require", "condition, text?", run_require, NOP},
+    {"require", "condition, text?, found?", run_require, NOP},
     {"add_loss", "value, name?", run_add_loss, NOP},
     {"freeze", "layer", run_freeze, NOP},
     {"over_time", "cell, x, initial_state?", run_over_time, NOP},

@@ -178,8 +178,13 @@ bool read_in_time(Expander *x, Scope *s, const Expr *name, const Expr *index, Sp
     if (k.kind != VAL_step) {
         if (st && st->is_input)
             return false;
-        *out = fail(x, at, "'%s' is read at a time: %s[t-1] is the last value", name->text,
-                    name->text);
+        if (k.kind == VAL_tensor && x->loop) /* t minus a number beyond all limits */
+            *out = fail(x, at, "'%s' is read at a fixed distance from now: %s[t-1] is the last "
+                        "value, and %s[t-%d] the oldest", name->text, name->text, name->text,
+                        DELAY_MOST);
+        else
+            *out = fail(x, at, "'%s' is read at a time: %s[t-1] is the last value", name->text,
+                        name->text);
         return true;
     }
     if (hook >= 0)

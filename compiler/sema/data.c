@@ -253,6 +253,41 @@ bool data_expand(Expander *x, Scope *fields)
     return ok;
 }
 
+/* How often a word stands in a text. */
+static int count_word(const char *text, const char *word)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    size_t n = strlen(word);
+    int count = 0;
+    for (const char *p = text; (p = strstr(p, word)); p += n)
+        count += (p == text || !memchr(letters, p[-1], sizeof letters - 1)) &&
+                 !(p[n] && memchr(letters, p[n], sizeof letters - 1));
+    return count;
+}
+
+/* `imge = image / 255` makes a field, and the model goes on with the bytes. */
+bool fields_used(const Unit *u)
+{
+    const Stmt *block = u->state->data;
+    const DataSchema *d = u->data;
+    const char **names = NEW_ARRAY(u->state->a, const char *, d->nfield + 1);
+    const char *text = u->session->diag->sources.at[u->state->source - 1].text;
+    bool ok = true;
+    for (int i = 0; i < d->nfield; i++)
+        names[i] = d->field[i].name;
+    for (int i = 0; i < block->body.n && !u->session->settings.n; i++) {
+        const Stmt *s = block->body.at[i];
+        const Expr *e = s->kind == ST_assign && s->targets.n == 1 ? s->targets.at[0] : NULL;
+        if (!e || e->kind != EX_name || count_word(text, e->text) > 1)
+            continue;
+        const char *near = nearest_name(e->text, names, d->nfield);
+        if (near && strcmp(near, e->text))
+            ok = error_at(u->session->diag, e->span, "the field '%s' is made and used nowhere; did "
+                          "you mean '%s'?", e->text, near);
+    }
+    return ok;
+}
+
 /* ---- what feeds the model ---- */
 
 /* Could the field's shape be the declared one, by the sizes that are plain numbers? */

@@ -414,6 +414,8 @@ Recipe *recipe_bind(Expander *x, const Definition *def, const CallArg *args, int
 Recipe *recipe_copy(Expander *x, const Recipe *r, const CallArg *args, int nargs, Span at);
 /* r.name: a formal's value or a cell's option; false when there is none. */
 bool recipe_attr(const Recipe *r, const char *name, Span at, Val *out);
+/* The prelude's definition being expanded ("Bidirectional"), whom the user called, or `other`. */
+const char *prelude_caller(const Expander *x, const char *other);
 char *path_join(Arena *a, const char *path, const char *name);
 /* f(args): functions give their value; definitions with inputs (layers, cells,
  * losses, regularisers) a recipe; recipes and instances are applied to tensors;
@@ -532,6 +534,8 @@ bool data_expand(Expander *x, Scope *fields);
 /* The field that feeds the model's input `input` (by name; by shape or order
  * where no name fits); the caller checks its shape. Poison after reporting. */
 Val data_bind(Expander *x, Scope *fields, const Declarator *input);
+/* False after reporting a field that is made, used nowhere and nearly another's name. */
+bool fields_used(const Unit *u);
 /* Appends loss (with x->losses and regularisers of the parameters) as
  * ROLE_loss "loss"; `fields` holds the targets, `outputs` the model's. */
 bool loss_expand(Expander *x, Scope *fields, const Val *outputs, const char *const *names, int n);

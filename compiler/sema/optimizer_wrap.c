@@ -2,6 +2,8 @@
  * the rate's reduction. Formulas as in Keras's base optimizer. */
 #include "train.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 static bool number_arg(Expander *x, Scope *s, const char *name, Span at, double *out)
@@ -19,6 +21,22 @@ static bool number_arg(Expander *x, Scope *s, const char *name, Span at, double 
     return *out >= 0 || error_at(x->d, at, "%s is %g; it must not be negative", name, *out);
 }
 
+/* How much of a running mean stays: with 1 or more it would grow without end. */
+static bool factors_fit(Expander *x, Scope *formals, Span at)
+{
+    static const char *const names[] = {"momentum", "beta_1", "beta_2", "rho"};
+    for (int i = 0; i < 4; i++) {
+        const Binding *b = scope_find(formals, names[i]);
+        if (!b || (b->val.kind != VAL_int && b->val.kind != VAL_number))
+            continue;
+        double v = b->val.kind == VAL_int ? (double)b->val.u.i : b->val.u.f;
+        if (!(v >= 0 && v < 1))
+            return error_at(x->d, b->val.span.file ? blame(x, b->val.span) : at,
+                            "%s is %g; it must be at least 0 and less than 1", names[i], v);
+    }
+    return true;
+}
+
 /* The rate times what ReduceLROnPlateau has made of it, but not under min_lr. */
 static bool scale_rate(Expander *x, Wrap *w, Scope *formals, Span at)
 {
@@ -28,6 +46,11 @@ static bool scale_rate(Expander *x, Wrap *w, Scope *formals, Span at)
         return !p->on || error_at(x->d, at, "reduce_lr needs an optimizer with an argument "
                                   "learning_rate");
     Val rate = b->val;
+    at = rate.span.file ? blame(x, rate.span) : at;
+    double plain = rate.kind == VAL_int ? (double)rate.u.i : rate.u.f;
+    if ((rate.kind == VAL_int || rate.kind == VAL_number) && !(plain > 0 && plain <= DBL_MAX))
+        return error_at(x->d, at, "learning_rate is %g; it must be positive",
+                        isnan(plain) ? fabs(plain) : plain);
     if (rate.kind == VAL_string || rate.kind == VAL_none || rate.kind == VAL_bool)
         return error_at(x->d, at, "learning_rate must be a number or an expression in step and "
                         "epoch, not %s", val_text(x, &rate));
@@ -74,6 +97,8 @@ bool wrap_open(Expander *x, Wrap *w, const Definition *def, Scope *formals, Span
     if (unused != 0)
         return unsupported_at(x->d, at, "loss_scale_factor: there are no 16-bit gradients to "
                               "rescue");
+    if (def->is_prelude && !factors_fit(x, formals, at))
+        return false;
     if (w->momentum > 1)
         return error_at(x->d, at, "ema_momentum is %g; it must lie between 0 and 1", w->momentum);
     if (w->decay > 0 && !w->rate)

@@ -159,8 +159,28 @@ static const char *foreign_argument(const Definition *d, const char *name)
     return NULL;
 }
 
+const char *prelude_caller(const Expander *x, const char *other)
+{
+    const Definition *d = x->frame ? x->frame->def : NULL;
+    return d && d->is_prelude ? d->name : other;
+}
+
+static bool is_rnn_name(const char *name)
+{
+    for (int i = 0; i < NRNN; i++)
+        if (!strcmp(rnn_names[i], name))
+            return true;
+    return false;
+}
+
 static void unknown_argument(Expander *x, const Definition *d, const CallArg *a)
 {
+    const char *wrapper = prelude_caller(x, NULL);
+    if (wrapper && d->kind != DEF_cell && is_rnn_name(a->name)) { /* RNN(Dense(3)) */
+        fail(x, a->name_span, "%s takes a recurrent layer such as LSTM, found the %s %s", wrapper,
+             def_kind_name(d->kind), d->name);
+        return;
+    }
     const char *hint = foreign_argument(d, a->name);
     if (hint) {
         fail(x, a->name_span, "%s has no argument '%s'%s", d->name, a->name, hint);

@@ -365,7 +365,7 @@ Unit *unit_open(Session *s, const char *path)
     /* The model's own mistakes are told even where the data's stand in the way. */
     ok = unit_forward(u, FORWARD_predict) && ok;
     if (ok && u->train && u->data)
-        ok = unit_forward(u, FORWARD_train) != NULL;
+        ok = unit_forward(u, FORWARD_train) != NULL && fields_used(u);
     else if (ok && u->data) /* what the transforms keep (standardize) and their mistakes */
         ok = data_expand(expander_new(u, graph_new(s->arena, "data"), FORWARD_serve, false),
                          scope_new(s->arena, NULL, st->defs));
