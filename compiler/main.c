@@ -1,3 +1,4 @@
+/* The program: everything is in driver/. */
 #include "driver/driver.h"
 
 int main(int argc, char **argv)

@@ -135,7 +135,8 @@ static int64_t lowest_gap(const Program *p, const ProgramState *s, const bool *p
         moved = false;
         for (int j = 0; j < p->nstore; j++) {
             int64_t begin = s->offset[j], end = begin + s->size[j];
-            if (placed[j] && meet(&p->store[i], &p->store[j]) && at < end && begin < at + s->size[i]) {
+            if (placed[j] && meet(&p->store[i], &p->store[j]) && at < end &&
+                begin < at + s->size[i]) {
                 at = end;
                 moved = true;
             }
@@ -222,8 +223,9 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
         if (!(s->frame[i] = calloc(1, bytes)))
             return false;
         for (int j = 0; j < p->nstore; j++)
-            s->frame[i]->buffer[j] =
-                p->store[j].kind == STORE_worker ? s->base[j] + s->worker_bytes * (size_t)i : s->base[j];
+            s->frame[i]->buffer[j] = p->store[j].kind == STORE_worker
+                                         ? s->base[j] + s->worker_bytes * (size_t)i
+                                         : s->base[j];
     }
     return true;
 }
@@ -320,7 +322,8 @@ bool program_run(Program *p, int64_t n, const int64_t *order)
         run_phases(p, s, s->frame[0], 0, 1);
     else
 #pragma omp parallel num_threads(s->threads)
-        run_phases(p, s, s->frame[omp_get_thread_num()], omp_get_thread_num(), omp_get_num_threads());
+        run_phases(p, s, s->frame[omp_get_thread_num()], omp_get_thread_num(),
+                   omp_get_num_threads());
     return loss_is_finite(p, s);
 }
 

@@ -23,7 +23,8 @@ static LLVMMetadataRef file_of(Emit *e, Span span)
 {
     const char *path = diag_file(e->diag, span);
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? arena_strndup(e->arena, path, (size_t)(slash - path)) : arena_strdup(e->arena, ".");
+    char *folder =
+        slash ? arena_strndup(e->arena, path, (size_t)(slash - path)) : arena_strdup(e->arena, ".");
     const char *name = slash ? slash + 1 : path;
     return LLVMDIBuilderCreateFile(e->debug->builder, name, strlen(name), folder, strlen(folder));
 }
@@ -34,9 +35,9 @@ void debug_begin(Emit *e)
     e->debug = d;
     d->builder = LLVMCreateDIBuilder(e->m);
     LLVMMetadataRef file = LLVMDIBuilderCreateFile(d->builder, "weft", 4, ".", 1);
-    d->unit = LLVMDIBuilderCreateCompileUnit(d->builder, LLVMDWARFSourceLanguageC99, file, "weft", 4, 1,
-                                             "", 0, 0, "", 0, LLVMDWARFEmissionLineTablesOnly, 0, 0,
-                                             0, "", 0, "", 0);
+    d->unit = LLVMDIBuilderCreateCompileUnit(d->builder, LLVMDWARFSourceLanguageC99, file, "weft",
+                                             4, 1, "", 0, 0, "", 0, LLVMDWARFEmissionLineTablesOnly,
+                                             0, 0, 0, "", 0, "", 0);
     LLVMTypeRef i32 = e->i32;
     V three = LLVMConstInt(i32, LLVMDebugMetadataVersion(), 0);
     LLVMAddModuleFlag(e->m, LLVMModuleFlagBehaviorWarning, "Debug Info Version", 18,

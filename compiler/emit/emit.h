@@ -167,7 +167,8 @@ int64_t nest_units(const Nest *nest);
 enum { CHUNK = 8192 };
 /* The function of a row phase, or, for a parameter phase, one for each step;
  * names[i] and units[i] belong to it. Returns their number. */
-int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t *units, int *levels);
+int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t *units,
+               int *levels);
 /* "k12_lstm_dense": a function's name from a number and a node's name. */
 const char *function_name(Emit *e, const char *letter, int number, const char *name);
 /* The shape that a place is indexed by. */

@@ -178,14 +178,17 @@ V dim_emit(Emit *e, Dim d)
     V v = entry_find(e, key, (const void *)(intptr_t)d.mul, d.add, KEY_dim);
     if (v)
         return v;
-    V sym = d.sym == SYM_N ? frame_word(e, FRAME_n) : d.sym == SYM_S ? frame_word(e, FRAME_shards) : NULL;
+    V sym = d.sym == SYM_N   ? frame_word(e, FRAME_n)
+            : d.sym == SYM_S ? frame_word(e, FRAME_shards)
+                             : NULL;
     V lengths = sym ? NULL : frame_pointer(e, FRAME_lengths);
     Elsewhere back = entry_enter(e, MODE_scalar);
     if (!sym) {
         V i = const_i64(e, d.sym);
         sym = LLVMBuildLoad2(e->b, e->i64, LLVMBuildGEP2(e->b, e->i64, lengths, &i, 1, ""), "");
     }
-    v = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, sym, const_i64(e, d.mul), ""), const_i64(e, d.add), "");
+    v = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, sym, const_i64(e, d.mul), ""), const_i64(e, d.add),
+                     "");
     if (d.div != 1) { /* floor: extents are not negative, the numerator is */
         V q = LLVMBuildSDiv(e->b, v, const_i64(e, d.div), "");
         V r = LLVMBuildSRem(e->b, v, const_i64(e, d.div), "");

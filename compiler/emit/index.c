@@ -39,7 +39,8 @@ static V mul_const(Emit *e, V a, int64_t c)
     if (c == 1)
         return a;
     V v = block_find(e, a, NULL, c, KEY_mul);
-    return v ? v : block_keep(e, a, NULL, c, KEY_mul, LLVMBuildNSWMul(e->b, a, const_i64(e, c), ""));
+    return v ? v
+             : block_keep(e, a, NULL, c, KEY_mul, LLVMBuildNSWMul(e->b, a, const_i64(e, c), ""));
 }
 
 Ix ix_add(Emit *e, Ix a, Ix b)
@@ -76,7 +77,8 @@ Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last)
     Ix at = ix_const(0), stride = ix_const(1);
     for (int i = s->rank - 1; i >= 0; i--) {
         at = ix_add(e, at, ix_scale(e, index[i], stride));
-        stride = ix_scale(e, stride, i == s->rank - 1 && last ? ix_const(last) : ix_dim(e, s->d[i]));
+        stride =
+            ix_scale(e, stride, i == s->rank - 1 && last ? ix_const(last) : ix_dim(e, s->d[i]));
     }
     return at;
 }

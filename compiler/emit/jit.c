@@ -292,7 +292,8 @@ static void keep_names(Work *w, Emit *e)
     size_t length;
     for (V f = LLVMGetFirstFunction(e->m); f; f = LLVMGetNextFunction(f))
         if (LLVMCountBasicBlocks(f) > 0)
-            list_push(w->scratch, &w->names, arena_strdup(w->scratch, LLVMGetValueName2(f, &length)));
+            list_push(w->scratch, &w->names,
+                      arena_strdup(w->scratch, LLVMGetValueName2(f, &length)));
 }
 
 static void *work(void *arg)

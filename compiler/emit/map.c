@@ -73,7 +73,8 @@ static const Compare LT_ = {LLVMRealOLT, LLVMIntSLT}, LE_ = {LLVMRealOLE, LLVMIn
 
 static V a_compare(Emit *e, Compare c, V a, V b)
 {
-    return is_float(a) ? LLVMBuildFCmp(e->b, c.real, a, b, "") : LLVMBuildICmp(e->b, c.integer, a, b, "");
+    return is_float(a) ? LLVMBuildFCmp(e->b, c.real, a, b, "")
+                       : LLVMBuildICmp(e->b, c.integer, a, b, "");
 }
 
 static V a_select(Emit *e, V c, V a, V b)
@@ -189,7 +190,8 @@ V cast_emit(Emit *e, Dtype from, Dtype to, V v)
         if (dtype_is_float(to))
             return to == DT_f64 ? LLVMBuildFPExt(e->b, v, t, "") : LLVMBuildFPTrunc(e->b, v, t, "");
         LLVMTypeRef types[] = {t, LLVMTypeOf(v)};
-        return call_intrinsic(e, to == DT_u8 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", types, 2, &v, 1);
+        return call_intrinsic(e, to == DT_u8 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", types, 2, &v,
+                              1);
     }
     if (dtype_is_float(to))
         return is_unsigned ? LLVMBuildUIToFP(e->b, v, t, "") : LLVMBuildSIToFP(e->b, v, t, "");

@@ -36,7 +36,8 @@ static int largest_group(const Nest *nest)
     for (int i = 0; i < nest->nodes.n; i++) {
         int n = 0;
         for (int j = i; is_product(nest->nodes.at[i]) && j < nest->nodes.n; j++)
-            n += is_product(nest->nodes.at[j]) && contract_joins(nest->nodes.at[i], nest->nodes.at[j]);
+            n += is_product(nest->nodes.at[j]) &&
+                 contract_joins(nest->nodes.at[i], nest->nodes.at[j]);
         most = n > most ? n : most;
     }
     return most;
@@ -73,7 +74,8 @@ static void emit_stores(Emit *e, const Nest *nest, const Ix *index)
         Ix at[RANK_MOST] = {{0}};
         memcpy(at, index, sizeof(Ix) * (size_t)nest->domain.rank);
         if (s->axis >= 0)
-            at[s->axis] = ix_add(e, ix_dim(e, s->start), ix_scale(e, at[s->axis], ix_const(s->step)));
+            at[s->axis] =
+                ix_add(e, ix_dim(e, s->start), ix_scale(e, at[s->axis], ix_const(s->step)));
         Shape shape = place_shape(&s->to);
         store_element(e, &s->to, ix_linear(e, &shape, at, 0), value);
     }
@@ -204,7 +206,8 @@ V nest_emit(Emit *e, const Nest *nest, bool rows)
     if (group > 0) {
         while (nparts > 1 && (group + 1) * nparts + 1 > e->registers)
             nparts /= 2;
-        bool known = nest->domain.rank > 0 && dim_const(nest->domain.d[nest->domain.rank - 1], &extent);
+        bool known =
+            nest->domain.rank > 0 && dim_const(nest->domain.d[nest->domain.rank - 1], &extent);
         if (known && rows && extent > 0)
             tile = tile_rows(e, group, nparts, extent);
     }

@@ -45,7 +45,8 @@ V rows_load_emit(Emit *e, const Step *s)
     V target = element_at(e, t, to, r);
     V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
     V value = load_plain(e, t, element_at(e, t, source, f));
-    store_plain(e, value, element_at(e, t, target, LLVMBuildMul(e->b, f, const_i64(e, BLOCK_ROWS), "")));
+    store_plain(e, value,
+                element_at(e, t, target, LLVMBuildMul(e->b, f, const_i64(e, BLOCK_ROWS), "")));
     loop_end(e, &features, NULL);
     loop_end(e, &rows, NULL);
     function_end(e);
@@ -181,7 +182,8 @@ static void exchange_axes(Emit *e, const Step *s, Ix *index, int axis)
 
 V transpose_emit(Emit *e, const Step *s)
 {
-    if (!function_begin(e, function_name(e, "across", s->place.buffer->id, s->name), MODE_lanes, true))
+    if (!function_begin(e, function_name(e, "across", s->place.buffer->id, s->name), MODE_lanes,
+                        true))
         return e->fn;
     Ix index[RANK_MOST + 1] = {{0}};
     exchange_axes(e, s, index, 0);

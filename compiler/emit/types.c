@@ -46,8 +46,9 @@ V splat(Emit *e, V scalar)
 V const_value(Emit *e, Dtype dt, double v)
 {
     V scalar = dtype_is_float(dt) ? LLVMConstReal(type_memory(e, dt), dt == DT_f32 ? (float)v : v)
-               : dt == DT_bool    ? LLVMConstInt(e->i1, v != 0, 0)
-                               : LLVMConstInt(type_memory(e, dt), (unsigned long long)(int64_t)v, 1);
+               : dt == DT_bool
+                   ? LLVMConstInt(e->i1, v != 0, 0)
+                   : LLVMConstInt(type_memory(e, dt), (unsigned long long)(int64_t)v, 1);
     if (e->lanes == 1)
         return scalar;
     V all[64];

@@ -58,7 +58,8 @@ static void through_view(Emit *e, const Node *n, Ix *index, bool *is_linear, boo
 
 static bool is_view(const Node *n)
 {
-    return n->op == OP_broadcast || n->op == OP_reshape || n->op == OP_transpose || n->op == OP_slice;
+    return n->op == OP_broadcast || n->op == OP_reshape || n->op == OP_transpose ||
+           n->op == OP_slice;
 }
 
 Node *value_base(Emit *e, Node *n, Ix *index, bool *is_linear)
@@ -128,7 +129,8 @@ static V random_emit(Emit *e, Node *n, const Ix *index)
     V key = const_value(e, DT_i32, (double)(int32_t)attr_int(n, ATTR_key, 0));
     if (n->nin > 2) {
         V golden = const_value(e, DT_i32, (double)(int32_t)0x9E3779B9);
-        key = LLVMBuildAdd(e->b, key, LLVMBuildMul(e->b, golden, value_at(e, n->in[2], none), ""), "");
+        key = LLVMBuildAdd(e->b, key, LLVMBuildMul(e->b, golden, value_at(e, n->in[2], none), ""),
+                           "");
     }
     Ix at = ix_linear(e, &inner, index, 0), count = ix_const(1);
     V counter = splat(e, LLVMBuildTrunc(e->b, ix_value(e, at), e->i32, ""));
@@ -207,7 +209,8 @@ static Ix reduced_count(Emit *e, const Node *n)
     int naxes = axes ? axes->n : 1;
     Ix count = ix_const(1);
     for (int i = 0; i < naxes; i++)
-        count = ix_scale(e, count, ix_dim(e, x->shape.d[axes ? axes->u.ints[i] : attr_int(n, ATTR_axis, 0)]));
+        count = ix_scale(e, count,
+                         ix_dim(e, x->shape.d[axes ? axes->u.ints[i] : attr_int(n, ATTR_axis, 0)]));
     return count;
 }
 
@@ -248,7 +251,8 @@ static V reduce_sum_emit(Emit *e, Node *n, const Ix *index)
             V at = LLVMBuildAdd(e->b, whole, const_i64(e, j), "");
             V more = LLVMBuildICmp(e->b, LLVMIntSLT, at, count.v, "");
             Loop once;
-            V end = LLVMBuildSelect(e->b, more, LLVMBuildAdd(e->b, at, const_i64(e, 1), ""), at, "");
+            V end =
+                LLVMBuildSelect(e->b, more, LLVMBuildAdd(e->b, at, const_i64(e, 1), ""), at, "");
             V k = loop_begin(e, &once, at, end, 1, &acc[j], 1);
             acc[j] = add_emit(e, n, acc[j], reduced_value(e, n, index, ix_of(k)));
             loop_end(e, &once, &acc[j]);
@@ -289,9 +293,11 @@ static V argmax_emit(Emit *e, Node *n, const Ix *index)
     V i = loop_begin(e, &l, const_i64(e, 1), ix_value(e, reduced_count(e, n)), 1, acc, 2);
     V x = reduced_value(e, n, index, ix_of(i));
     V above;
-    if (dtype_is_float(n->in[0]->dtype)) { /* NaN is the greatest: not (x <= acc), unless acc is NaN */
+    if (dtype_is_float(n->in[0]->dtype)) {
+        /* NaN is the greatest: not (x <= acc), unless acc is NaN */
         V greater = LLVMBuildFCmp(e->b, LLVMRealUGT, x, acc[0], "");
-        above = LLVMBuildAnd(e->b, greater, LLVMBuildFCmp(e->b, LLVMRealORD, acc[0], acc[0], ""), "");
+        above =
+            LLVMBuildAnd(e->b, greater, LLVMBuildFCmp(e->b, LLVMRealORD, acc[0], acc[0], ""), "");
     } else {
         above = LLVMBuildICmp(e->b, LLVMIntSGT, x, acc[0], "");
     }
@@ -313,7 +319,8 @@ static V sum_shards_emit(Emit *e, Node *n, const Ix *index)
     Ix bytes = ix_const(dtype_size(x->dtype));
     for (int i = 0; i < inner.rank; i++)
         bytes = ix_scale(e, bytes, ix_dim(e, inner.d[i]));
-    V stride = LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
+    V stride =
+        LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
     V base = place_at(e, p, at);
     LLVMTypeRef t = type_value(e, n->dtype);
     V acc = e->mask ? masked_load(e, t, base, e->mask) : load_plain(e, t, base);
@@ -335,7 +342,8 @@ static V gather_emit(Emit *e, Node *n, const Ix *index)
     Shape rows = shape_inner(&which->shape), t = shape_inner(&table->shape);
     V at = value_at(e, which, index);
     /* Data are checked when read; what is computed is kept inside the table. */
-    V zero = const_value(e, DT_i32, 0), last = from_index(e, DT_i32, ix_add(e, ix_dim(e, t.d[0]), ix_const(-1)));
+    V zero = const_value(e, DT_i32, 0),
+      last = from_index(e, DT_i32, ix_add(e, ix_dim(e, t.d[0]), ix_const(-1)));
     at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, zero, ""), zero, at, "");
     at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, at, last, ""), last, at, "");
     V acc = NULL;
@@ -343,7 +351,9 @@ static V gather_emit(Emit *e, Node *n, const Ix *index)
     int lanes = e->lanes;
     Mode mode = e->mode;
     for (int i = 0; i < lanes; i++) {
-        V one = lanes == 1 ? at : LLVMBuildExtractElement(e->b, at, LLVMConstInt(e->i32, (unsigned)i, 0), "");
+        V one = lanes == 1
+                    ? at
+                    : LLVMBuildExtractElement(e->b, at, LLVMConstInt(e->i32, (unsigned)i, 0), "");
         Ix in[RANK_MOST];
         in[0] = ix_of(LLVMBuildSExt(e->b, one, e->i64, ""));
         memcpy(in + 1, index + rows.rank, sizeof(Ix) * (size_t)(t.rank - 1));
@@ -371,7 +381,8 @@ V value_compute(Emit *e, Node *n, const Ix *index)
     case OP_row: return row_number(e);
     case OP_iota: {
         int axis = (int)attr_int(n, ATTR_axis, 0) - lead(n);
-        return axis < 0 ? cast_emit(e, DT_i32, n->dtype, row_number(e)) : from_index(e, n->dtype, index[axis]);
+        return axis < 0 ? cast_emit(e, DT_i32, n->dtype, row_number(e))
+                        : from_index(e, n->dtype, index[axis]);
     }
     case OP_random: return random_emit(e, n, index);
     case OP_reduce_sum: return reduce_sum_emit(e, n, index);

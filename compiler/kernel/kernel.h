@@ -77,7 +77,9 @@ typedef struct {
     const char *name;
 } Nest;
 
-typedef enum { STEP_nest, STEP_loop, STEP_batch, STEP_transpose, STEP_load, STEP_store, STEP_zero } StepKind;
+typedef enum {
+    STEP_nest, STEP_loop, STEP_batch, STEP_transpose, STEP_load, STEP_store, STEP_zero
+} StepKind;
 
 typedef struct Step Step;
 struct Step {

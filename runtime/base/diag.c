@@ -6,7 +6,8 @@
 
 int32_t diag_source(Diag *d, const char *name, const char *text, size_t size, bool is_prelude)
 {
-    Source s = {arena_strdup(d->arena, name), arena_strndup(d->arena, text, size), size, is_prelude};
+    Source s = {arena_strdup(d->arena, name), arena_strndup(d->arena, text, size), size,
+                is_prelude};
     list_push(d->arena, &d->sources, s);
     return d->sources.n;
 }
@@ -234,7 +235,8 @@ static int edit_distance(const char *a, const char *b)
     for (int i = 1; i <= na; i++)
         for (int j = 1; j <= nb; j++) {
             int lower_a = a[i - 1] | 32, lower_b = b[j - 1] | 32;
-            d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (lower_a != lower_b));
+            d[i][j] =
+                min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (lower_a != lower_b));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
                 d[i - 2][j - 2] + 1 < d[i][j])
                 d[i][j] = d[i - 2][j - 2] + 1;

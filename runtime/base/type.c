@@ -51,8 +51,9 @@ int64_t dim_value(Dim d, const int64_t *lengths)
 
 const char *role_name(Role r)
 {
-    static const char *const names[NROLE] = {"data",   "param", "slot",   "buffer", "state", "scalar",
-                                             "loss",   "metric", "result", "grad",   "body"};
+    static const char *const names[NROLE] = {"data",   "param",  "slot", "buffer",
+                                             "state",  "scalar", "loss", "metric",
+                                             "result", "grad",   "body"};
     return names[r];
 }
 

@@ -140,9 +140,10 @@ static int measure(Job *j, const char *path, int threads)
         peak = p > peak ? p : peak;
         best = t < best ? t : best;
     }
-    printf("%-28s threads %d  batch %5lld  %8.4f GFLOP  %9.3f ms  %7.1f GFLOP/s  peak %7.1f  %5.1f %%\n",
-           j->unit->name, threads, (long long)rows, 1e-9 * flops, 1e3 * best, 1e-9 * flops / best, peak,
-           peak > 0 ? 1e-7 * flops / best / peak : 0);
+    printf("%-28s threads %d  batch %5lld  %8.4f GFLOP  %9.3f ms  %7.1f GFLOP/s  peak %7.1f  %5.1f "
+           "%%\n",
+           j->unit->name, threads, (long long)rows, 1e-9 * flops, 1e3 * best, 1e-9 * flops / best,
+           peak, peak > 0 ? 1e-7 * flops / best / peak : 0);
     engine_free(e);
     return 0;
 }

@@ -78,7 +78,8 @@ static void check_map(Op op, int arity, const char *domain)
         }
         Node *y = node_new(g, op, (Span){0}, in, arity, NULL, 0);
         result(g, "y", y);
-        check(g, arena_printf(arena, "%s form %d %s", op_info[op].name, form, dtype_name(real)), domain);
+        check(g, arena_printf(arena, "%s form %d %s", op_info[op].name, form, dtype_name(real)),
+              domain);
     }
 }
 
@@ -103,7 +104,8 @@ static void check_views(void)
     result(g, "reverse", make_slice(g, x, 2, dim_int(2), dim_int(3), -1));
     result(g, "pad", make_pad(g, x, 3, dim_int(1), dim_int(12), 2));
     result(g, "concat", make_concat(g, (Node *[]){x, node2(g, OP_add, x, w), x}, 3, 2));
-    result(g, "broadcast", make_broadcast(g, w, shape_of(3, dim_sym(SYM_N), dim_int(4), dim_int(5))));
+    result(g, "broadcast",
+           make_broadcast(g, w, shape_of(3, dim_sym(SYM_N), dim_int(4), dim_int(5))));
     result(g, "param_pad", make_pad(g, w, 0, dim_int(2), dim_int(8), 1));
     result(g, "param_concat", make_concat(g, (Node *[]){w, node2(g, OP_mul, w, w)}, 2, 0));
     check(g, "views", "any");
@@ -212,7 +214,9 @@ static void check_random(void)
     Node *in[] = {seed, step};
     Node *r = node_new(g, OP_random, (Span){0}, in, 2, at, 3);
     result(g, "rows", r);
-    result(g, "drop", node3(g, OP_select, node2(g, OP_lt, r, make_const(g, 0.5)), x, make_const_of(g, real, 0)));
+    result(
+        g, "drop",
+        node3(g, OP_select, node2(g, OP_lt, r, make_const(g, 0.5)), x, make_const_of(g, real, 0)));
     at[0] = attr_of_int(ATTR_key, 777);
     at[1] = attr_of_shape(ATTR_shape, shape_of(2, dim_int(3), dim_int(7)));
     result(g, "param", node_new(g, OP_random, (Span){0}, in, 2, at, 3));
@@ -224,7 +228,8 @@ static void check_scan(bool reverse)
 {
     enum { F = 3, U = 5 };
     Graph *g = graph_new(arena, "lstm");
-    Node *x = timed(g, "x", F), *w = param(g, "w", real, 2, F, 4 * U), *u = param(g, "u", real, 2, U, 4 * U);
+    Node *x = timed(g, "x", F), *w = param(g, "w", real, 2, F, 4 * U),
+         *u = param(g, "u", real, 2, U, 4 * U);
     Node *b = param(g, "b", real, 1, 4 * U), *p = param(g, "p", real, 2, 3, U);
     Graph *body = graph_new(arena, "body");
     body->outer = g;
@@ -243,11 +248,16 @@ static void check_scan(bool reverse)
     for (int i = 0; i < 4; i++)
         gate[i] = make_slice(body, z, 1, dim_int(i * U), dim_int(U), 1);
     for (int i = 0; i < 3; i++)
-        peep[i] = make_reshape(body, make_slice(body, bp, 0, dim_int(i), dim_int(1), 1), shape_of(1, dim_int(U)));
-    Node *i = node1(body, OP_sigmoid, node2(body, OP_add, gate[0], node2(body, OP_mul, peep[0], c)));
-    Node *f = node1(body, OP_sigmoid, node2(body, OP_add, gate[1], node2(body, OP_mul, peep[1], c)));
-    Node *c2 = node2(body, OP_add, node2(body, OP_mul, f, c), node2(body, OP_mul, i, node1(body, OP_tanh, gate[2])));
-    Node *o = node1(body, OP_sigmoid, node2(body, OP_add, gate[3], node2(body, OP_mul, peep[2], c2)));
+        peep[i] = make_reshape(body, make_slice(body, bp, 0, dim_int(i), dim_int(1), 1),
+                               shape_of(1, dim_int(U)));
+    Node *i =
+        node1(body, OP_sigmoid, node2(body, OP_add, gate[0], node2(body, OP_mul, peep[0], c)));
+    Node *f =
+        node1(body, OP_sigmoid, node2(body, OP_add, gate[1], node2(body, OP_mul, peep[1], c)));
+    Node *c2 = node2(body, OP_add, node2(body, OP_mul, f, c),
+                     node2(body, OP_mul, i, node1(body, OP_tanh, gate[2])));
+    Node *o =
+        node1(body, OP_sigmoid, node2(body, OP_add, gate[3], node2(body, OP_mul, peep[2], c2)));
     Node *h2 = node2(body, OP_mul, o, node1(body, OP_tanh, c2));
     graph_output(body, ROLE_body, "h", h2);
     graph_output(body, ROLE_body, "c", c2);

@@ -35,7 +35,8 @@ static inline Value *evaluate(Case *c, int64_t n)
     return out;
 }
 
-static inline void compare_values(Case *c, const char *pass, bool exact, const Value *a, const Value *b)
+static inline void compare_values(Case *c, const char *pass, bool exact, const Value *a,
+                                  const Value *b)
 {
     for (int i = 0; i < c->g->outputs.n; i++) {
         double largest = 1e-300, off = 0;
