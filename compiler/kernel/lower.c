@@ -78,6 +78,19 @@ static Place transposed(Seq *q, Node *x)
     return s->place;
 }
 
+/* A sum that goes on where it lies overwrites what it began with: nobody else
+ * may read that. */
+static bool is_read_once(const Node *x)
+{
+    int uses = 0;
+    for (int i = 0; i < x->graph->nodes.n; i++)
+        for (int j = 0; j < x->graph->nodes.at[i]->nin; j++)
+            uses += x->graph->nodes.at[i]->in[j] == x;
+    for (int i = 0; i < x->graph->outputs.n; i++)
+        uses += x->graph->outputs.at[i].node == x;
+    return uses == 1 && (op_info[x->op].kind != KIND_view || is_read_once(x->in[0]));
+}
+
 static void lower_batch_contract(Seq *q, Node *n)
 {
     Kernel *k = q->k;
@@ -85,6 +98,8 @@ static void lower_batch_contract(Seq *q, Node *n)
     bool acc = attr_int(n, ATTR_acc, 0) != 0;
     if (acc) {
         Node *from = kernel_base(n->in[0]);
+        if (from->graph != n->graph || !is_read_once(n->in[0]))
+            lower_fails(k, n, "a partial sum of the batch that is read twice");
         if (!INFO(from)->place.buffer)
             lower_need_buffer(k, from);
         info->place = INFO(from)->place;
@@ -139,6 +154,8 @@ static void scan_carry_in(Seq *q, Node *in, Node *init, int loop)
     Shape inner = shape_inner(&in->shape);
     if (info->cls == CLASS_shard) { /* a sum goes on where it lies */
         if (INFO(kernel_base(init))->place.buffer) {
+            if (!is_read_once(init))
+                lower_fails(k, init, "a partial sum of the batch that is read twice");
             info->place = INFO(kernel_base(init))->place;
             return;
         }
