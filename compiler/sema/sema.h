@@ -157,7 +157,8 @@ typedef enum {
  * ROLE_buffer, ROLE_state, ROLE_scalar (step, counting from 1; epoch, from 0;
  * seed; learning_rate_scale, 1 at first). Outputs: ROLE_loss "loss" (rank 0, of
  * the session's real type), ROLE_metric, ROLE_result (the model's outputs; in
- * predict, serve and evaluate), ROLE_buffer updates, ROLE_state. Parameters appear in the order of unit->param. */
+ * predict, serve and evaluate), ROLE_buffer updates, ROLE_state. Parameters appear in the order of
+ * unit->param. */
 Graph *unit_forward(Unit *u, Purpose purpose);
 
 /* Appends the optimizer: grad[i] belongs to unit->param[i] (null where not
@@ -172,8 +173,8 @@ Graph *unit_init(Unit *u);
  * fitted to the training samples, one use after the other, since the value may
  * depend on the statistics of earlier ones. False when there are no more. */
 typedef struct {
-    Graph *graph;                    /* inputs: ROLE_data, ROLE_buffer; output: ROLE_result "value" */
-    const char *mean, *deviation;    /* the buffers, of the value's rank with 1 where axes share one */
+    Graph *graph;                 /* inputs: ROLE_data, ROLE_buffer; output: ROLE_result "value" */
+    const char *mean, *deviation; /* the buffers, of the value's rank with 1 where axes share one */
     Span span;
 } FitInfo;
 bool unit_fit(Unit *u, int i, FitInfo *fit);

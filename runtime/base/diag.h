@@ -46,7 +46,8 @@ int32_t diag_source(Diag *d, const char *name, const char *text, size_t size, bo
 /* Each formats one sentence: what was found, what was needed, the numbers;
  * lower case, no full stop. They return false, for `return error_at(...)`. */
 bool error_at(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
-bool unsupported_at(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool unsupported_at(Diag *d, Span at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void warning_at(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Attaches a place to the last message. */
 void note_at(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));

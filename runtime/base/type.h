@@ -8,7 +8,8 @@
 typedef enum { DT_f32, DT_f64, DT_i32, DT_u8, DT_i16, DT_bool, NDTYPE } Dtype;
 
 const char *dtype_name(Dtype dt);      /* "f32" ... */
-Dtype dtype_by_name(const char *name); /* NDTYPE when none; also float, float32, float64, int, ... */
+/* NDTYPE when none; also float, float32, float64, int, ... */
+Dtype dtype_by_name(const char *name);
 int dtype_size(Dtype dt);              /* bytes of an element; bool is one byte, 0 or 1 */
 bool dtype_is_float(Dtype dt);
 

@@ -163,7 +163,8 @@ static void check_convolution(int height, int width, int in, int out, int stride
 {
     enum { KH = 3, KW = 2 };
     Graph *g = graph_new(arena, "convolution");
-    Node *x = data(g, "x", real, 3, height, width, in), *w = param(g, "w", real, 4, KH, KW, in, out);
+    Node *x = data(g, "x", real, 3, height, width, in),
+         *w = param(g, "w", real, 4, KH, KW, in, out);
     const char *axes = arena_printf(arena, "n(%dh+%di:3)(%dw+%dj:2)c", stride, dilation, stride + 1,
                                     dilation + 1);
     Node *y = make_contract(g, arena_printf(arena, "%s,ijco->nhwo", axes), (Node *[]){x, w}, 2);
@@ -194,8 +195,10 @@ static void check_windows(void)
     Node *x = data(g, "x", real, 3, 9, 2, 3), *w = param(g, "w", real, 4, 4, 3, 2, 5);
     Node *t = timed(g, "t", 3), *v = param(g, "v", real, 3, 2, 3, 6);
     result(g, "groups", make_contract(g, "n(2h+i)gc,icgo->nhgo", (Node *[]){x, w}, 2));
-    result(g, "every_third", make_contract(g, "n(3h)gc,go->nhco",
-                                           (Node *[]){x, make_reshape(g, v, shape_of(2, dim_int(2), dim_int(18)))}, 2));
+    result(g, "every_third",
+           make_contract(g, "n(3h)gc,go->nhco",
+                         (Node *[]){x, make_reshape(g, v, shape_of(2, dim_int(2), dim_int(18)))},
+                         2));
     Node *y = make_contract(g, "n(t+2i)c,ico->nto", (Node *[]){t, v}, 2);
     result(g, "over_time", y);
     result(g, "over_time_dw", node1(g, OP_sum_shards,
