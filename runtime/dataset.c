@@ -7,12 +7,14 @@
 #include <string.h>
 
 static const Reader *const readers[] = {&reader_mnist, &reader_idx, &reader_csv,
-                                        &reader_npy,   &reader_npz, &reader_digits};
+                                        &reader_npy,   &reader_npz, &reader_digits,
+                                        &reader_generate};
 enum { NREADER = sizeof readers / sizeof *readers };
 
 const char *const *dataset_readers(int *n)
 {
-    static const char *const names[NREADER] = {"mnist", "idx", "csv", "npy", "npz", "digits"};
+    static const char *const names[NREADER] = {"mnist", "idx",    "csv",     "npy",
+                                               "npz",   "digits", "generate"};
     *n = NREADER;
     return names;
 }
@@ -337,6 +339,14 @@ static bool check_fields(const Dataset *ds, Diag *d, Span at)
     return true;
 }
 
+static Dataset *open_with(Opening *o, const Reader *r)
+{
+    o->ds = dataset_new(o->a, r, o->at);
+    if (r->params && !bind_args(o, r))
+        return NULL;
+    return r->open(o) && check_fields(o->ds, o->d, o->at) ? o->ds : NULL;
+}
+
 Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, const char *reader,
                       const DataArg *args, int nargs)
 {
@@ -351,17 +361,19 @@ Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, cons
         if (near)
             error_at(d, at, "there is no reader '%s'; did you mean '%s'?", reader, near);
         else
-            error_at(d, at, "there is no reader '%s'; there are mnist, idx, csv, npy, npz and "
-                            "digits", reader);
+            error_at(d, at, "there is no reader '%s'; there are mnist, idx, csv, npy, npz, "
+                            "digits and generate", reader);
         return NULL;
     }
-    Opening o = {.a = a, .d = d, .at = at, .places = places, .args = args, .nargs = nargs,
-                 .ds = dataset_new(a, r, at)};
-    if (r->params && !bind_args(&o, r))
-        return NULL;
-    if (!r->open(&o) || !check_fields(o.ds, d, at))
-        return NULL;
-    return o.ds;
+    Opening o = {.a = a, .d = d, .at = at, .places = places, .args = args, .nargs = nargs};
+    return open_with(&o, r);
+}
+
+Dataset *dataset_made(Arena *a, Diag *d, Span at, const DataMaker *maker, const DataArg *args,
+                      int nargs)
+{
+    Opening o = {.a = a, .d = d, .at = at, .maker = maker, .args = args, .nargs = nargs};
+    return open_with(&o, &reader_generate);
 }
 
 bool dataset_load(Dataset *ds, Diag *d)

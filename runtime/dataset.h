@@ -10,6 +10,7 @@
  *   npy(x, y, ..., test_<name>=)     one .npy file a field: npy(x="a.npy", y="b.npy")
  *   npz(path, test=)                 one field an array
  *   digits(train=60000, test=10000, seed=1, size=28)    generated handwriting
+ *   generate(count, test=0, seed=0)  made by the caller's function: dataset_made
  */
 #ifndef WEFT_DATASET_H
 #define WEFT_DATASET_H
@@ -62,6 +63,20 @@ typedef struct Dataset {
  * Everything lives in a. Reports at `at`, or at an argument's span, and returns null. */
 Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, const char *reader,
                       const DataArg *args, int nargs);
+
+/* What makes the samples of generate(count, test=, seed=): fields by name, type and shape of a
+ * sample; `make` writes rows (block, rows beginning at block * 1024) of every field to to[field]. */
+typedef struct {
+    int nfield;
+    const DataArray *field;
+    void (*make)(void *context, int64_t seed, bool test, int64_t block, int64_t rows,
+                 void *const *to);
+    void *context;
+} DataMaker;
+
+/* The same for the reader `generate`; the maker must live as long as the data set. */
+Dataset *dataset_made(Arena *a, Diag *d, Span at, const DataMaker *maker, const DataArg *args,
+                      int nargs);
 
 /* Reads or generates the samples of both parts; checks labels, NaN and infinity. Does nothing
  * when done already. May run in a thread of its own as long as nobody else uses the arena and

@@ -25,6 +25,7 @@ typedef struct {
     Diag *d;
     Span at;                    /* of the reader's name */
     const DataPlaces *places;
+    const DataMaker *maker;     /* of generate; null for all others */
     const DataArg *args;        /* as given: for readers without a list of parameters */
     int nargs;
     const DataArg *bound[READER_PARAMS_MOST]; /* by parameter; null: not given */
@@ -46,7 +47,8 @@ struct DatasetState {
     void *own;                  /* of the reader, from open to load */
 };
 
-extern const Reader reader_mnist, reader_idx, reader_csv, reader_npy, reader_npz, reader_digits;
+extern const Reader reader_mnist, reader_idx, reader_csv, reader_npy, reader_npz, reader_digits,
+                    reader_generate;
 
 /* The argument's integer, `otherwise` when it was not given. Reports one out of range. */
 bool opening_integer(Opening *o, int param, int64_t lo, int64_t hi, int64_t otherwise,

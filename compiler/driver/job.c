@@ -150,6 +150,14 @@ static const DataSchema *find_schema(void *context, Diag *d, Span at, const char
     return NULL;
 }
 
+static const DataSchema *find_generated(void *context, Diag *d, Span at, const Graph *g,
+                                        const ReaderArg *args, int nargs)
+{
+    Job *j = ((const SchemaContext *)context)->job;
+    j->data = job_generate(j, d, at, g, (const DataArg *)args, nargs);
+    return j->data ? schema_of(j->arena, j->data) : NULL;
+}
+
 /* ---- opening ---- */
 
 static char *folder_of(Arena *a, const char *path)
@@ -222,6 +230,7 @@ bool job_open(Job *j, const char *path, Dtype real, bool facts_suffice)
     SchemaContext *c = NEW(j->arena, SchemaContext);
     *c = (SchemaContext){j, facts_suffice};
     j->session->schema = find_schema;
+    j->session->generate = find_generated;
     j->session->schema_context = c;
     j->session->model_name = j->options->value[OPT_model];
     j->session->train_name = j->options->value[OPT_train];

@@ -72,6 +72,9 @@ bool job_read_weights(Job *j, Store *s, const char *path);
 /* Hash of the model's expanded definitions in hexadecimal. */
 char *job_hash(const Job *j, Arena *a);
 
+/* The data set of generate(...), whose fields are the outputs of g; null after a report. */
+Dataset *job_generate(Job *j, Diag *d, Span at, const Graph *g, const DataArg *args, int nargs);
+
 /* Fits the data block's standardize() to the first `samples` training samples: fills their
  * buffers in the store, which is initialised. */
 bool job_fit(Job *j, Store *s, int64_t samples);

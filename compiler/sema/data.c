@@ -151,9 +151,14 @@ bool data_open(Unit *u, Expander *x)
     if (!ok)
         return false;
     Session *ses = u->session;
-    if (!ses->schema)
+    if (!ses->schema || (!ses->generate && data_is_generated(block)))
         return unsupported_at(x->d, f->span, "this program reads no data");
-    u->data = ses->schema(ses->schema_context, x->d, f->span, f->text, args, n + nmore);
+    if (data_is_generated(block)) {
+        const Graph *g = data_graph(u);
+        u->data = g ? ses->generate(ses->schema_context, x->d, f->span, g, args, n + nmore) : NULL;
+    } else {
+        u->data = ses->schema(ses->schema_context, x->d, f->span, f->text, args, n + nmore);
+    }
     return u->data && check_counts(x, u->data);
 }
 
@@ -229,14 +234,9 @@ static void bind_field(Expander *x, Scope *fields, const DataField *f, Span at)
     scope_set(x->a, fields, f->name, val_tensor(n, at));
 }
 
-bool data_expand(Expander *x, Scope *fields)
+bool data_run(Expander *x, Scope *fields)
 {
     const Stmt *block = x->state->data;
-    const DataSchema *d = x->unit->data;
-    if (!block || !d)
-        return true;
-    for (int i = 0; i < d->nfield; i++)
-        bind_field(x, fields, &d->field[i], block->value->span);
     for (int i = 0; i < block->body.n; i++) {
         const Stmt *s = block->body.at[i];
         if (s->kind == ST_decl || s->kind == ST_expr || s->kind == ST_output)
@@ -286,6 +286,17 @@ bool fields_used(const Unit *u)
                           "you mean '%s'?", e->text, near);
     }
     return ok;
+}
+
+bool data_expand(Expander *x, Scope *fields)
+{
+    const Stmt *block = x->state->data;
+    const DataSchema *d = x->unit->data;
+    if (!block || !d)
+        return true;
+    for (int i = 0; i < d->nfield; i++)
+        bind_field(x, fields, &d->field[i], block->value->span);
+    return data_is_generated(block) || data_run(x, fields);
 }
 
 /* ---- what feeds the model ---- */

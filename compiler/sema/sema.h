@@ -49,6 +49,11 @@ typedef struct {
 typedef const DataSchema *(*SchemaFn)(void *context, Diag *d, Span at, const char *reader,
                                       const ReaderArg *args, int nargs);
 
+/* The same for data d = generate(count, ...) { ... }: the outputs of g (ROLE_result, [N, ...])
+ * are the fields, its inputs ROLE_scalar seed, step and epoch. */
+typedef const DataSchema *(*GenerateFn)(void *context, Diag *d, Span at, const Graph *g,
+                                        const ReaderArg *args, int nargs);
+
 /* ---- session and unit ---- */
 
 typedef struct { const char *path, *value; Span span; } Setting; /* --set path=value */
@@ -59,6 +64,7 @@ typedef struct Session {
     Dtype real;                   /* DT_f32 or DT_f64: the float type of the graphs */
     LIST(Setting) settings;
     SchemaFn schema;
+    GenerateFn generate;
     void *schema_context;
     const char *train_name, *model_name;  /* --train, --model; may be null */
     struct Definitions *prelude;  /* parsed on first use */

@@ -122,6 +122,12 @@ bool optimizer_expand(Expander *x, Node *const *weight, Node *const *grad, bool 
 /* Expands it once into a scratch graph, so that mistakes are reported early. */
 bool optimizer_check(Expander *x);
 
+/* Runs the data block's statements; `fields` gets the values that they give. */
+bool data_run(Expander *x, Scope *fields);
+/* Is the reader `generate`, whose block makes the fields? Then their graph; null after reporting. */
+bool data_is_generated(const Stmt *block);
+Graph *data_graph(Unit *u);
+
 /* The names of a data schema, for messages: "image, label". */
 char *field_names(Arena *a, const DataSchema *d);
 
