@@ -212,8 +212,9 @@ static bool model_input_shape(Expander *x, Scope *s, const Declarator *d, Shape 
         }
         if (e->kind == EX_name && !name_is_bound(x, s, e->text)) {
             if (x->top->lengths.n >= SYM_MOST - SYM_length) {
+                if (x->d->nunsupported == 0) /* each further one is the same trouble */
                 unsupported(x, e->span, "more than %d run-time lengths", SYM_MOST - SYM_length);
-                return false;
+            return false;
             }
             Dim dim = dim_sym(graph_length(x->top, e->text, most));
             if (strcmp(e->text, "time"))
