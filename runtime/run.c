@@ -35,6 +35,7 @@ static Run *run_new(Arena *a, const char *dir)
     r->history = arena_printf(a, "%s/history.csv", r->dir);
     r->last = arena_printf(a, "%s/last.safetensors", r->dir);
     r->best = arena_printf(a, "%s/best.safetensors", r->dir);
+    r->average = arena_printf(a, "%s/average.safetensors", r->dir);
     return r;
 }
 

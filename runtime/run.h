@@ -6,6 +6,7 @@
  *     history.csv          a line per epoch
  *     last.safetensors     weights, optimizer slots and buffers; in its metadata the TrainState
  *     best.safetensors     the same at the best epoch
+ *     average.safetensors  with use_ema, once training is done: the weights' moving averages
  *   runs/last -> mnist_lstm-3
  */
 #ifndef WEFT_RUN_H
@@ -20,7 +21,7 @@
 
 typedef struct {
     const char *dir;               /* "runs/mnist_lstm-3" */
-    const char *model, *json, *history, *last, *best; /* paths of its files */
+    const char *model, *json, *history, *last, *best, *average; /* paths of its files */
 } Run;
 
 /* Makes the next free folder `root`/<model>-<n> (root null: "runs") and points <root>/last to it;

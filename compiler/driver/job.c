@@ -294,6 +294,8 @@ void scalars_set(Scalars *s, const char *name, double v)
 
 static const char *file_of_run(Job *j, const Run *r)
 {
+    if (access(r->average, R_OK) == 0)
+        return r->average;
     if (access(r->best, R_OK) == 0)
         return r->best;
     if (access(r->last, R_OK) == 0)

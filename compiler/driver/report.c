@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const Span nowhere;
 
@@ -18,6 +19,19 @@ bool train_save(Training *t, const char *path)
     store_save(a, t->store, &w);
     train_state_save(a, &w, &t->state);
     bool ok = weights_write(t->job->diag, nowhere, path, &w);
+    arena_free(a);
+    return ok;
+}
+
+bool train_save_average(Training *t)
+{
+    if (!t->info->average || (t->info->stop.on && t->info->stop.restore_best))
+        return true;
+    Arena *a = arena_new();
+    Weights w = {0};
+    store_save_averages(a, t->store, &w);
+    train_state_save(a, &w, &t->state);
+    bool ok = weights_write(t->job->diag, nowhere, t->run->average, &w);
     arena_free(a);
     return ok;
 }
@@ -160,4 +174,6 @@ void report_end(const Training *t, LoopEnd how)
     if (how != LOOP_stopped && s->has_best)
         fprintf(stderr, "best %s %.4g in epoch %lld; %s\n", t->monitor, s->best,
                 (long long)s->best_epoch, t->run->best);
+    if (how != LOOP_stopped && access(t->run->average, R_OK) == 0)
+        fprintf(stderr, "the weights' moving averages: %s\n", t->run->average);
 }

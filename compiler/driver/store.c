@@ -130,6 +130,17 @@ static bool is_finite(const Kept *k)
     return true;
 }
 
+void store_save_averages(Arena *a, const Store *s, Weights *w)
+{
+    for (int i = 0; i < s->at.n; i++) {
+        const Kept *k = &s->at.at[i], *from = NULL;
+        if (k->role == ROLE_param)
+            from = store_find(s, ROLE_slot, arena_printf(a, "%s/ema", k->name));
+        if (k->role == ROLE_param || k->role == ROLE_buffer)
+            weights_add(a, w, k->file_name, k->dtype, k->rank, k->dim, (from ? from : k)->memory);
+    }
+}
+
 const Kept *store_find_trouble(const Store *s)
 {
     for (int i = 0; i < s->at.n; i++)

@@ -44,6 +44,8 @@ void store_bind(Store *s, Store *states, Engine *e);
 
 /* Adds all tensors to w (not copied). */
 void store_save(Arena *a, const Store *s, Weights *w);
+/* Adds parameters and buffers, a parameter that has a moving average (slot NAME/ema) with that. */
+void store_save_averages(Arena *a, const Store *s, Weights *w);
 /* The first parameter, slot or buffer that holds NaN or infinity; null: none. */
 const Kept *store_find_trouble(const Store *s);
 

@@ -252,7 +252,10 @@ static int train(Training *t, const char *resume)
     t->progress = progress_new(t->arena, stderr, mode);
     system_catch_signals();
     report_start(t);
+    remove(t->run->average); /* of a run that is resumed: it is so no more */
     LoopEnd how = train_loop(t);
+    if (how != LOOP_failed && how != LOOP_stopped && !train_save_average(t))
+        how = LOOP_failed;
     if (how == LOOP_failed) {
         if (!t->resumed)
             run_discard(t->run);

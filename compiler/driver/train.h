@@ -53,6 +53,10 @@ void report_start(const Training *t);
 void report_epoch(Training *t, const Figure *figures, int n);
 void report_end(const Training *t, LoopEnd how);
 
+/* With use_ema, what the training ends with: the averages, as Keras's fit leaves them in the
+ * model, unless early stopping restores the best weights. False after a report. */
+bool train_save_average(Training *t);
+
 /* Writes weights, slots and the training's state to path; false after a report. */
 bool train_save(Training *t, const char *path);
 

@@ -88,6 +88,7 @@ bool wrap_open(Expander *x, Wrap *w, const Definition *def, Scope *formals, Span
     if (!ok)
         return false;
     w->average = ema != 0;
+    train_state(x->state)->info.average |= w->average;
     if ((w->clipnorm > 0) + (w->clipvalue > 0) + (w->global_clipnorm > 0) > 1)
         return error_at(x->d, at, "only one of clipnorm, clipvalue and global_clipnorm can be "
                         "given");

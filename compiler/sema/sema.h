@@ -124,6 +124,7 @@ typedef struct {
     bool validation_test;      /* validation_data = digits.test */
     EarlyStopping stop;
     ReduceOnPlateau plateau;
+    bool average;              /* use_ema: slots PARAMETER/ema hold what the training ends with */
     const char *optimizer, *loss;   /* as text, for people */
 } TrainInfo;
 
