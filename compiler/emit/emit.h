@@ -114,6 +114,7 @@ void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index);
 
 /* ---- memory (memory.c) ---- */
 int64_t buffer_last(const Emit *e, const Buffer *b); /* stored extent of the last axis */
+V store_bytes_emit(Emit *e, const Buffer *b);        /* of one block or shard, as laid out */
 V place_base(Emit *e, const Place *p);       /* pointer to the slot and step, entry block */
 /* Pointer to the element at `linear` (of the part at hand when lanes). */
 V place_at(Emit *e, const Place *p, Ix linear);
@@ -159,6 +160,8 @@ V transpose_emit(Emit *e, const Step *s);
 V rows_load_emit(Emit *e, const Step *s);
 V rows_store_emit(Emit *e, const Step *s);
 V zero_emit(Emit *e, const Step *s);
+V scatter_emit(Emit *e, const Step *s);
+enum { SCATTER_PARTS = 16 }; /* ranges of the table's rows, a call each */
 
 /* ---- nests (nest.c), phases (phase.c) ---- */
 V nest_emit(Emit *e, const Nest *nest, bool rows);

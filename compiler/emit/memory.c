@@ -20,6 +20,14 @@ static Ix slot_count(Emit *e, const Buffer *b)
     return count;
 }
 
+/* The executor lays out blocks and shards in whole cache lines. */
+V store_bytes_emit(Emit *e, const Buffer *b)
+{
+    Ix bytes = ix_scale(e, slot_count(e, b), ix_const((int64_t)dtype_size(b->dtype) * b->slots *
+                                                      (b->lanes ? BLOCK_ROWS : 1)));
+    return LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
+}
+
 static V literal_global(Emit *e, const Node *n)
 {
     const char *name = arena_printf(e->arena, "literal.%d", n->id);

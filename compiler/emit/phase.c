@@ -12,6 +12,7 @@ static V step_function(Emit *e, const Step *s, bool rows)
     case STEP_load: return rows_load_emit(e, s);
     case STEP_store: return rows_store_emit(e, s);
     case STEP_zero: return zero_emit(e, s);
+    case STEP_scatter: return scatter_emit(e, s);
     default: bug("a step of kind %d has no function", (int)s->kind);
     }
 }
@@ -79,7 +80,9 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
     for (int i = 0; i < p->steps.n; i++) {
         const Step *s = p->steps.at[i];
         names[i] = arena_strdup(e->arena, LLVMGetValueName2(step_function(e, s, false), &length));
-        units[i] = s->kind == STEP_nest ? nest_units(s->nest) : 1;
+        units[i] = s->kind == STEP_nest      ? nest_units(s->nest)
+                   : s->kind == STEP_scatter ? SCATTER_PARTS
+                                             : 1;
         levels[i] = s->level;
     }
     return p->steps.n;

@@ -315,12 +315,7 @@ static V sum_shards_emit(Emit *e, Node *n, const Ix *index)
     const Place *p = &INFO(x)->place;
     Shape inner = shape_inner(&x->shape);
     Ix at = e->mode == MODE_flat ? index[0] : ix_linear(e, &inner, index, 0);
-    /* The executor lays shards out in whole cache lines. */
-    Ix bytes = ix_const(dtype_size(x->dtype));
-    for (int i = 0; i < inner.rank; i++)
-        bytes = ix_scale(e, bytes, ix_dim(e, inner.d[i]));
-    V stride =
-        LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
+    V stride = store_bytes_emit(e, p->buffer);
     V base = place_at(e, p, at);
     LLVMTypeRef t = type_value(e, n->dtype);
     V acc = e->mask ? masked_load(e, t, base, e->mask) : load_plain(e, t, base);

@@ -78,7 +78,8 @@ typedef struct {
 } Nest;
 
 typedef enum {
-    STEP_nest, STEP_loop, STEP_batch, STEP_transpose, STEP_load, STEP_store, STEP_zero
+    STEP_nest, STEP_loop, STEP_batch, STEP_transpose, STEP_load, STEP_store, STEP_zero,
+    STEP_scatter
 } StepKind;
 
 typedef struct Step Step;
@@ -88,7 +89,8 @@ struct Step {
     int loop;              /* STEP_loop: its number in the frame */
     Dim extent;
     bool reverse;
-    Node *node;            /* STEP_batch: the product; STEP_transpose: the operand */
+    Node *node;            /* STEP_batch: the product; STEP_transpose: the operand;
+                              STEP_scatter: the sum */
     Place across;          /* STEP_batch: the transposed operand */
     int vector;            /* which operand that is, -1: none */
     Place place;           /* what is read, written or zeroed */

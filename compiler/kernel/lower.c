@@ -129,6 +129,26 @@ static void lower_batch_contract(Seq *q, Node *n)
     info->step = q->steps->n - 1;
 }
 
+/* A sum over indices stands in a parameter phase: it reads all rows. */
+static void lower_scatter(Seq *q, Node *n)
+{
+    NodeInfo *info = INFO(n);
+    if (q->rows || INFO(n->in[0])->cls != CLASS_row || INFO(n->in[1])->cls != CLASS_row) {
+        lower_fails(q->k, n, "indexed sums other than over the batch");
+        return;
+    }
+    info->place.buffer =
+        lower_buffer(q->k, MEM_shared, n->dtype, false, shape_inner(&n->shape), lower_label(n));
+    lower_touch(q, NULL, n->in[0], false);
+    lower_touch(q, NULL, n->in[1], false);
+    Step *s = lower_step(q, STEP_scatter);
+    s->node = n;
+    s->place = info->place;
+    s->name = lower_label(n);
+    info->seq = q->steps;
+    info->step = q->steps->n - 1;
+}
+
 /* ---- scan ---- */
 
 static Shape stack_shape(Dim length, const Shape *inner)
@@ -293,8 +313,10 @@ void lower_node(Seq *q, Node *n)
     case OP_batch_contract:
         lower_batch_contract(q, n);
         return;
-    case OP_orthogonal:
     case OP_scatter_add:
+        lower_scatter(q, n);
+        return;
+    case OP_orthogonal:
         lower_fails(k, n, "this operation runs in the interpreter only");
         return;
     default:

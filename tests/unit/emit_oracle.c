@@ -206,6 +206,20 @@ static void check_windows(void)
     check(g, "windows", "any");
 }
 
+static void check_indexed(void)
+{
+    Graph *g = graph_new(arena, "indexed");
+    Node *at = data(g, "at", DT_i32, 1, 5), *x = data(g, "x", real, 2, 5, 3);
+    Node *table = param(g, "table", real, 2, 7, 3);
+    Node *y = node2(g, OP_mul, node_new(g, OP_gather, (Span){0}, (Node *[]){table, at}, 2, NULL, 0), x);
+    Attr shape = attr_of_shape(ATTR_shape, table->shape);
+    Node *sum = node_new(g, OP_scatter_add, (Span){0}, (Node *[]){at, y}, 2, &shape, 1);
+    result(g, "gather", y);
+    result(g, "scatter_add", sum);
+    result(g, "used", node2(g, OP_mul, sum, table));
+    check(g, "indexed", "int");
+}
+
 static void check_random(void)
 {
     Graph *g = graph_new(arena, "random");
@@ -302,6 +316,7 @@ int main(int argc, char **argv)
         check_reduces();
         check_products();
         check_windows();
+        check_indexed();
         check_random();
         check_scan(false);
         check_scan(true);
