@@ -331,6 +331,21 @@ void lower_node(Seq *q, Node *n)
     }
 }
 
+/* What persists and takes over another input's old value gets a copy of it:
+ * that input may be overwritten first. */
+static void copy_inputs(Graph *g)
+{
+    for (int i = 0; i < g->outputs.n; i++) {
+        Output *o = &g->outputs.at[i];
+        Node *base = o->node;
+        while (lower_is_view(base))
+            base = base->in[0];
+        if (lower_is_persistent(o->role) && base->op == OP_input &&
+            o->node != graph_find_input(g, o->role, o->name))
+            o->node = node1(g, OP_stop_gradient, o->node);
+    }
+}
+
 Kernel *kernel_lower(Arena *a, Graph *g)
 {
     Kernel *k = NEW(a, Kernel);
@@ -341,6 +356,7 @@ Kernel *kernel_lower(Arena *a, Graph *g)
     for (int i = 0; i < g->nodes.n; i++)
         if (g->nodes.at[i]->dtype == DT_f64 && shape_has_batch(&g->nodes.at[i]->shape))
             k->real = DT_f64;
+    copy_inputs(g);
     lower_classify(k, g);
     int last = 0;
     for (int i = 0; i < g->nodes.n && !k->why; i++) {

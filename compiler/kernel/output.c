@@ -32,12 +32,31 @@ static bool nest_reads(const Nest *nest, const Node *input)
     return false;
 }
 
+/* Does a nest read an input at another index than its own? */
+static bool nest_reads_elsewhere(const Nest *nest, const Node *input)
+{
+    for (int i = 0; i < nest->nodes.n; i++) {
+        const Node *n = nest->nodes.at[i];
+        for (int j = 0; j < n->nin; j++)
+            if (kernel_base(n->in[j]) == input &&
+                (n->in[j] != input || op_info[n->op].kind != KIND_map ||
+                 !shape_equal(&input->shape, &nest->domain)))
+                return true;
+    }
+    for (int i = 0; i < nest->stores.n; i++) {
+        Node *value = nest->stores.at[i].value;
+        if (kernel_base(value) == input && value != input)
+            return true;
+    }
+    return false;
+}
+
 /* May the new value of a port overwrite the old one in the nest that makes it?
- * Not when another nest of the phase reads the old one, or the loss is made
- * there: the loss decides whether anything is updated. */
+ * Not when another nest of the phase reads the old one, or this one at another
+ * index, or the loss is made there: the loss decides whether anything is updated. */
 static bool in_place(const Kernel *k, const Phase *last, const Nest *nest, const Node *input)
 {
-    if (nest->domain.rank == 0)
+    if (nest->domain.rank == 0 || (input && nest_reads_elsewhere(nest, input)))
         return false;
     for (int i = 0; input && i < last->steps.n; i++) {
         const Step *s = last->steps.at[i];
@@ -107,6 +126,20 @@ void lower_output(Kernel *k, const Output *o)
 
 /* ---- levels of a parameter phase ---- */
 
+/* The level behind which a node's value is there: several steps may store the
+ * pieces of one. */
+static int level_of(const NodeInfo *in, const Steps *steps)
+{
+    int level = steps->at[in->step]->level;
+    for (int i = 0; !in->nest && i < in->step; i++) {
+        const Step *s = steps->at[i];
+        for (int j = 0; s->kind == STEP_nest && j < s->nest->stores.n; j++)
+            if (s->nest->stores.at[j].to.buffer == in->place.buffer && s->level > level)
+                level = s->level;
+    }
+    return level;
+}
+
 static int step_level(const Step *s, const Steps *steps, int least)
 {
     int level = least;
@@ -121,7 +154,7 @@ static int step_level(const Step *s, const Steps *steps, int least)
             const NodeInfo *in = INFO(kernel_base(stored ? (Node *)stored : n->in[j]));
             if (in->seq != steps || in->nest == nest || in->cls == CLASS_host)
                 continue;
-            int behind = steps->at[in->step]->level + 1;
+            int behind = level_of(in, steps) + 1;
             level = behind > level ? behind : level;
         }
     }

@@ -79,11 +79,12 @@ static void add_outputs(Maker *m, const Case *what)
         add_output(m, m->pool.at[m->pool.n - 1 - i], what, &number);
     for (int i = pick(m, 3); i > 0; i--)
         add_output(m, any(m), what, &number);
-    for (int i = 0; i < m->g->inputs.n; i++) { /* what persists gets a new value */
-        Node *x = m->g->inputs.at[i];
+    for (int i = 0; i < m->g->inputs.n; i++) { /* what persists gets a new value, or an old one */
+        Node *x = m->g->inputs.at[i], *y = m->g->inputs.at[pick(m, m->g->inputs.n)];
         Role role = (Role)attr_int(x, ATTR_role, 0);
+        bool takes_over = x->dtype == y->dtype && shape_equal(&x->shape, &y->shape);
         if ((role == ROLE_state || role == ROLE_buffer) && pick(m, 2) && what->output < 0)
-            graph_output(m->g, role, attr_str(x, ATTR_name), like(m, x));
+            graph_output(m->g, role, attr_str(x, ATTR_name), takes_over ? y : like(m, x));
     }
     if (!m->g->outputs.n)
         graph_output(m->g, ROLE_result, "y", m->pool.at[0]);
