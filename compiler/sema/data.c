@@ -203,6 +203,8 @@ Val data_fact(Expander *x, const Val *data, const char *name, Span at)
         return fail(x, at, "the data '%s' knows no classes", data->u.data.block->name);
     if (!strcmp(name, "classes"))
         return val_int(d->nclass, at);
+    if (!d->classes)
+        return fail(x, at, "the classes of the data '%s' have no names", data->u.data.block->name);
     Val *names = NEW_ARRAY(x->a, Val, d->nclass);
     for (int i = 0; i < d->nclass; i++)
         names[i] = val_string(d->classes[i], at);
@@ -253,15 +255,21 @@ bool data_run(Expander *x, Scope *fields)
     return ok;
 }
 
-/* How often a word stands in a text. */
+/* How often a word stands in a text, comments apart. */
 static int count_word(const char *text, const char *word)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     size_t n = strlen(word);
     int count = 0;
-    for (const char *p = text; (p = strstr(p, word)); p += n)
-        count += (p == text || !memchr(letters, p[-1], sizeof letters - 1)) &&
-                 !(p[n] && memchr(letters, p[n], sizeof letters - 1));
+    for (const char *p = text; *p;) {
+        size_t length = strspn(p, letters);
+        count += length == n && !memcmp(p, word, n);
+        p += length;
+        if (*p == '#')
+            p += strcspn(p, "\n");
+        else if (*p)
+            p++;
+    }
     return count;
 }
 

@@ -299,6 +299,8 @@ static Node *class_of(Expander *x, Node *target, const Node *output, Span at)
     int last = output->shape.rank - 1;
     if (target->shape.rank == output->shape.rank && !dim_is(output->shape.d[last], 1)) {
         Attr axis = attr_of_int(ATTR_axis, last);
+        if (!dtype_is_float(target->dtype)) /* a field of bytes */
+            target = make_cast(x->g, target, DT_i32);
         target = node_new(x->g, OP_argmax, at, &target, 1, &axis, 1);
     } else if (target->shape.rank == output->shape.rank) {
         Shape flat = target->shape;

@@ -369,9 +369,6 @@ Unit *unit_open(Session *s, const char *path)
     else if (ok && u->data) /* what the transforms keep (standardize) and their mistakes */
         ok = data_expand(expander_new(u, graph_new(s->arena, "data"), FORWARD_serve, false),
                          scope_new(s->arena, NULL, st->defs));
-    else if (ok && u->data) /* what the transforms keep (standardize) and their mistakes */
-        ok = data_expand(expander_new(u, graph_new(s->arena, "data"), FORWARD_serve, false),
-                         scope_new(s->arena, NULL, st->defs));
     if (ok)
         ok = unit_init(u) != NULL;
     return ok && diag_ok(s->diag) && check_settings(u) ? u : NULL;
