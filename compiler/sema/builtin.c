@@ -337,6 +337,8 @@ const Builtin *builtin_find(Arena *a, const char *name)
         b = table_find(tensor_builtins, name);
     if (!b)
         b = table_find(draw_builtins, name);
+    if (!b)
+        b = table_find(window_builtins, name);
     if (b)
         return b;
     Op op = op_by_name(name);
@@ -358,6 +360,8 @@ const char *const *builtin_names(Arena *a, int *n)
     for (const Builtin *b = tensor_builtins; b->name; b++)
         list_push(a, &all, b->name);
     for (const Builtin *b = draw_builtins; b->name; b++)
+        list_push(a, &all, b->name);
+    for (const Builtin *b = window_builtins; b->name; b++)
         list_push(a, &all, b->name);
     for (int i = 0; i < NOP; i++)
         if (op_is_function((Op)i))

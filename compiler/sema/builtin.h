@@ -1,4 +1,5 @@
-/* The table of builtin functions: those of builtin.c, builtin_tensor.c, builtin_draw.c. */
+/* The table of builtin functions: those of builtin.c, builtin_tensor.c, builtin_draw.c,
+ * builtin_window.c. */
 #ifndef WEFT_SEMA_BUILTIN_H
 #define WEFT_SEMA_BUILTIN_H
 
@@ -28,6 +29,7 @@ struct Builtin {
 
 extern const Builtin tensor_builtins[]; /* builtin_tensor.c; ends with a null name */
 extern const Builtin draw_builtins[];   /* builtin_draw.c */
+extern const Builtin window_builtins[]; /* builtin_window.c */
 
 /* A list of sizes, or one size, as a shape without batch. */
 bool sizes_of(Args *a, const Val *v, Span at, Shape *out);

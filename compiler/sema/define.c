@@ -76,6 +76,16 @@ static const struct {
     {"GRUCell", "GRU"},
     {"SimpleRNNCell", "SimpleRNN"},
     {"GlobalAvgPool1D", "GlobalAveragePooling1D"},
+    {"GlobalAvgPool2D", "GlobalAveragePooling2D"},
+    {"GlobalMaxPool2D", "GlobalMaxPooling2D"},
+    {"MaxPool1D", "MaxPooling1D"},
+    {"MaxPool2D", "MaxPooling2D"},
+    {"AvgPool1D", "AveragePooling1D"},
+    {"AvgPool2D", "AveragePooling2D"},
+    {"Convolution1D", "Conv1D"},
+    {"Convolution2D", "Conv2D"},
+    {"DepthwiseConvolution2D", "DepthwiseConv2D"},
+    {"SeparableConvolution2D", "SeparableConv2D"},
     {"GlobalMaxPool1D", "GlobalMaxPooling1D"},
 };
 
