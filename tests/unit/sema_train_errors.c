@@ -131,10 +131,13 @@ static const Case files[] = {
     {"data d = set()\nmodel m { input q[4]\n output y = q }\ntrain { target = y\n loss = mse }\n",
      "no field of the data 'd' fits the input 'q'; its fields are x [3], y [3], label [], "
      "wide [5]"},
-    {"data d = set() { z = standardize(x) }\nmodel m { input x[3]\n output y = x }\n"
+    {"data d = set() { z = standardize(3) }\nmodel m { input x[3]\n output y = x }\n"
      "train { target = y\n loss = mse }\n",
-     "standardize: statistics of the training data cannot be fitted yet; write the mean and "
-     "deviation as numbers"},
+     "standardize needs a value that depends on the sample"},
+    {"data d = set()\nmodel m { input x[3]\n output y = standardize(x) }\n"
+     "train { target = y\n loss = mse }\n",
+     "standardize belongs to a data block: its mean and deviation are fitted to the training "
+     "samples"},
     {"data d = set()\nmetric bad { input y_true, y_pred\n sum a = 1\n output a / y_pred }\n"
      "layer Scale { input x\n param w[3] = ones\n output x * w }\n"
      "model m { input x[3]\n Scale() }\ntrain { target = y\n loss = mse\n metrics = [bad] }\n",
