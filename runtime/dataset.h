@@ -65,7 +65,8 @@ Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, cons
                       const DataArg *args, int nargs);
 
 /* What makes the samples of generate(count, test=, seed=): fields by name, type and shape of a
- * sample; `make` writes rows (block, rows beginning at block * 1024) of every field to to[field]. */
+ * sample; `make` writes rows (block, rows beginning at block * 1024) of every field to to[field].
+ */
 typedef struct {
     int nfield;
     const DataArray *field;

@@ -33,7 +33,8 @@ static void print_nest(FILE *f, Arena *a, const Kernel *k, const Nest *nest, int
 
 static void print_steps(FILE *f, Arena *a, const Kernel *k, Step *const *steps, int n, int indent)
 {
-    static const char *const kinds[] = {"nest", "loop", "batch", "across", "load", "store", "zero", "scatter"};
+    static const char *const kinds[] = {"nest", "loop",  "batch", "across",
+                                        "load", "store", "zero",  "scatter"};
     for (int i = 0; i < n; i++) {
         const Step *s = steps[i];
         if (s->kind == STEP_nest) {

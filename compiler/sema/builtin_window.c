@@ -131,7 +131,8 @@ static Val run_convolve(Args *a)
                     WINDOW_AXES, shape_words(a->x, x));
     if (!counts_of(a, 2, w.axes, 1, "a stride", w.stride) ||
         !counts_of(a, 3, w.axes, 1, "a dilation", w.dilation) ||
-        !counts_of(a, 4, 1, 1, "the number of groups", &w.groups) || !check_kernel(a, &w, x, kernel))
+        !counts_of(a, 4, 1, 1, "the number of groups", &w.groups) ||
+        !check_kernel(a, &w, x, kernel))
         return val_poison();
     if (w.groups > 1) {
         x = grouped(a, x, w.groups);

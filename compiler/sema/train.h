@@ -124,7 +124,8 @@ bool optimizer_check(Expander *x);
 
 /* Runs the data block's statements; `fields` gets the values that they give. */
 bool data_run(Expander *x, Scope *fields);
-/* Is the reader `generate`, whose block makes the fields? Then their graph; null after reporting. */
+/* Is the reader `generate`, whose block makes the fields? Then their graph; null after reporting.
+ */
 bool data_is_generated(const Stmt *block);
 Graph *data_graph(Unit *u);
 

@@ -211,7 +211,8 @@ static void check_indexed(void)
     Graph *g = graph_new(arena, "indexed");
     Node *at = data(g, "at", DT_i32, 1, 5), *x = data(g, "x", real, 2, 5, 3);
     Node *table = param(g, "table", real, 2, 7, 3);
-    Node *y = node2(g, OP_mul, node_new(g, OP_gather, (Span){0}, (Node *[]){table, at}, 2, NULL, 0), x);
+    Node *y =
+        node2(g, OP_mul, node_new(g, OP_gather, (Span){0}, (Node *[]){table, at}, 2, NULL, 0), x);
     Attr shape = attr_of_shape(ATTR_shape, table->shape);
     Node *sum = node_new(g, OP_scatter_add, (Span){0}, (Node *[]){at, y}, 2, &shape, 1);
     result(g, "gather", y);
