@@ -250,7 +250,6 @@ static int train(Training *t, const char *resume)
     diag_print(j->diag, stderr);
     ProgressMode mode = j->json || j->quiet ? PROGRESS_none : PROGRESS_auto;
     t->progress = progress_new(t->arena, stderr, mode);
-    system_catch_signals();
     report_start(t);
     remove(t->run->average); /* of a run that is resumed: it is so no more */
     LoopEnd how = train_loop(t);
@@ -280,6 +279,8 @@ int command_train(Job *j)
                  "--weights, --run-dir and --seed do not go with it");
         return 1;
     }
+    /* From here on, so that a signal during set-up, too, ends with everything saved. */
+    system_catch_signals();
     const char *path = o->args.n ? o->args.at[0] : resume;
     Dtype real;
     if (!job_dtype(j, resume ? resume : path, &real) || !job_open(j, path, real, false))
