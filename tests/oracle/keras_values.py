@@ -361,6 +361,49 @@ def make_indices():
     make_passes("indices", index_cases, "")
 
 
+def window_cases():
+    """Convolutions and poolings, of images [5, 4, 4] that a dense layer made."""
+    L = layers
+    yield "conv1d", "x", "t54", [L.Conv1D(4, 3, padding="same")], "Conv1D(4, 3, padding=same)"
+    yield "conv1d_causal", "x", "t54", [
+        L.Conv1D(4, 2, padding="causal", dilation_rate=2, activation="tanh")], \
+        "Conv1D(4, 2, padding=causal, dilation_rate=2, activation=tanh)"
+    rows = (
+        ("conv2d", lambda: [L.Conv2D(4, 3, activation="tanh")], "Conv2D(4, 3, activation=tanh)"),
+        ("conv2d_same", lambda: [L.Conv2D(4, (3, 2), strides=2, padding="same")],
+         "Conv2D(4, (3, 2), strides=2, padding=same)"),
+        ("conv2d_strides", lambda: [L.Conv2D(4, 2, strides=(3, 2), use_bias=False)],
+         "Conv2D(4, 2, strides=(3, 2), use_bias=false)"),
+        ("conv2d_groups", lambda: [L.Conv2D(4, 2, dilation_rate=(2, 1), groups=2, padding="same")],
+         "Conv2D(4, 2, dilation_rate=(2, 1), groups=2, padding=same)"),
+        ("depthwise", lambda: [L.DepthwiseConv2D(2, depth_multiplier=3)],
+         "DepthwiseConv2D(2, depth_multiplier=3)"),
+        ("separable", lambda: [L.SeparableConv2D(4, 3, depth_multiplier=2, padding="same")],
+         "SeparableConv2D(4, 3, depth_multiplier=2, padding=same)"),
+        ("max_pool", lambda: [L.MaxPooling2D()], "MaxPooling2D()"),
+        ("max_pool_same", lambda: [L.MaxPooling2D(3, strides=2, padding="same")],
+         "MaxPooling2D(3, strides=2, padding=same)"),
+        ("average_pool", lambda: [L.AveragePooling2D((2, 3), strides=1)],
+         "AveragePooling2D((2, 3), strides=1)"),
+        ("average_pool_same", lambda: [L.AveragePooling2D(3, strides=2, padding="same")],
+         "AveragePooling2D(3, strides=2, padding=same)"),
+        ("global_average_2d", lambda: [L.GlobalAveragePooling2D()], "GlobalAveragePooling2D()"),
+        ("global_max_2d", lambda: [L.GlobalMaxPooling2D()], "GlobalMaxPooling2D()"),
+        ("zero_padding", lambda: [L.ZeroPadding2D(((1, 0), (2, 1))), L.Conv2D(3, 3)],
+         "ZeroPadding2D(((1, 0), (2, 1))); Conv2D(3, 3)"),
+        ("up_sampling", lambda: [L.UpSampling2D((2, 3)), L.Cropping2D(((1, 2), (0, 1)))],
+         "UpSampling2D((2, 3)); Cropping2D(((1, 2), (0, 1)))"))
+    for name, stack, weft in rows:
+        yield name, "x", "t3", [
+            L.Dense(16, activation="tanh"), L.Reshape((5, 4, 4)), *stack(), L.Flatten(),
+            L.Dense(3)], \
+            f"Dense(16, activation=tanh); Reshape([5, 4, 4]); {weft}; Flatten(); Dense(3)"
+
+
+def make_windows():
+    make_passes("windows", window_cases, "")
+
+
 def make_passes(group, cases, text):
     data = small_data()
     values = {}
@@ -709,8 +752,9 @@ def tutorial_block(name, optimizer):
         train_block(name, "d", "label", "categorical_crossentropy", optimizer, BATCH)
 
 
-GROUPS = {"layers": make_layers, "indices": make_indices, "losses": make_losses,
-          "metrics": make_metrics, "optimizers": make_optimizers, "tutorial": make_tutorial}
+GROUPS = {"layers": make_layers, "indices": make_indices, "windows": make_windows,
+          "losses": make_losses, "metrics": make_metrics, "optimizers": make_optimizers,
+          "tutorial": make_tutorial}
 
 
 def main(argv):
