@@ -17,6 +17,7 @@ typedef struct {
     Dim extent[LABELS_MOST];
     Ix label[LABELS_MOST];
     int outer[LABELS_MOST], nouter;  /* summed labels but the rows, outermost first */
+    int around;                      /* the first of them run around the tiles, not inside */
     bool down[LABELS_MOST];          /* of outer: from last to first */
     int keep[LABELS_MOST], nkeep;    /* the output's labels but s and, if any, the vector's */
     int vector;                      /* label across the lanes, or -1 */
@@ -145,19 +146,25 @@ static void multiply_rows(Emit *e, Batch *b, OutTile *t)
     loop_end(e, &l, t->acc);
 }
 
+/* Begins the loop over a summed label, with the tile's accumulators if there are any. */
+static void sum_begin(Emit *e, Batch *b, Loop *l, int level, V *acc, int nacc)
+{
+    int label = b->outer[level];
+    V extent = dim_emit(e, b->extent[label]);
+    V i = loop_begin(e, l, const_i64(e, 0), extent, 1, acc, nacc);
+    if (b->down[level])
+        i = LLVMBuildSub(e->b, LLVMBuildSub(e->b, extent, const_i64(e, 1), ""), i, "");
+    b->label[label] = ix_of(i);
+}
+
 static void sum_loops(Emit *e, Batch *b, OutTile *t, int level)
 {
     if (level == b->nouter) {
         multiply_rows(e, b, t);
         return;
     }
-    int label = b->outer[level];
-    V extent = dim_emit(e, b->extent[label]);
     Loop l;
-    V i = loop_begin(e, &l, const_i64(e, 0), extent, 1, t->acc, t->rows * t->vectors);
-    if (b->down[level])
-        i = LLVMBuildSub(e->b, LLVMBuildSub(e->b, extent, const_i64(e, 1), ""), i, "");
-    b->label[label] = ix_of(i);
+    sum_begin(e, b, &l, level, t->acc, t->rows * t->vectors);
     sum_loops(e, b, t, level + 1);
     loop_end(e, &l, t->acc);
 }
@@ -186,7 +193,7 @@ static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
             t->acc[i] = masked && v == t->vectors - 1 ? masked_load(e, vector, at[i], mask)
                                                       : load_plain(e, vector, at[i]);
         }
-    sum_loops(e, b, t, 0);
+    sum_loops(e, b, t, b->around);
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
             int i = r * t->vectors + v;
@@ -299,6 +306,12 @@ V batch_emit(Emit *e, const Step *s)
     if (!function_begin(e, function_name(e, "batch", s->node->id, s->name),
                         b->vector >= 0 ? MODE_lanes : MODE_scalar, true))
         return e->fn;
+    /* Windows read the same rows for every tap: one line of them after the other
+     * stays in the cache through all tiles, which wait in memory meanwhile. */
+    Loop l;
+    b->around = contract_is_affine(&b->c) && b->nouter > 1;
+    if (b->around)
+        sum_begin(e, b, &l, 0, NULL, 0);
     if (b->vector >= 0) {
         emit_vectors(e, b);
     } else {
@@ -306,6 +319,8 @@ V batch_emit(Emit *e, const Step *s)
         t->rows = t->vectors = 1;
         keep_loops(e, b, t, 0);
     }
+    if (b->around)
+        loop_end(e, &l, NULL);
     function_end(e);
     return e->fn;
 }
