@@ -4,7 +4,8 @@
  * The operand with the output's last axis lies across the lanes (transposed
  * beforehand: row by row, its index contiguous), the other one is broadcast
  * row by row; a register tile of the output stays in accumulators through all
- * rows and time steps of a block. Without such an operand: element by element.
+ * rows and time steps of a block. Where both operands have that axis, both lie
+ * across. Without such an operand: element by element.
  */
 #include "emit/emit.h"
 
@@ -100,7 +101,7 @@ static V row_vector(Emit *e, const Batch *b, int o, V row, Ix m)
     operand_index(e, b, o, at);
     at[rank - 1] = ix_of(row);
     at[rank] = m;
-    const Place *p = &b->s->across;
+    const Place *p = &b->s->across[o];
     Shape shape = p->buffer->shape;
     LLVMTypeRef t = type_memory(e, p->buffer->dtype);
     Ix linear = ix_linear(e, &shape, at, buffer_last(e, p->buffer));
@@ -120,6 +121,15 @@ typedef struct { int rows, vectors; V acc[64]; Ix m, k; } OutTile;
 
 enum { KEY_vector = 4000 };
 
+/* A vector of an operand for row r of the tile: one load for all of them, unless
+ * the tile's label `last` moves it. */
+static V tile_vector(Emit *e, const Batch *b, int o, V row, Ix at, int last, int r)
+{
+    int key = KEY_vector + (contract_has(&b->c, 0, o, last) ? 2 * r : 0) + o;
+    V m = block_find(e, b, at.v, at.c, key);
+    return m ? m : block_keep(e, b, at.v, at.c, key, row_vector(e, b, o, row, at));
+}
+
 static void multiply_rows(Emit *e, Batch *b, OutTile *t)
 {
     int nacc = t->rows * t->vectors, last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
@@ -128,19 +138,16 @@ static void multiply_rows(Emit *e, Batch *b, OutTile *t)
     for (int r = 0; r < t->rows; r++) {
         if (last >= 0)
             b->label[last] = (Ix){t->k.v, t->k.c + r};
-        V k = b->vector < 0 ? row_element(e, b, 0, row) : row_splat(e, b, !b->s->vector, row);
+        int other = !b->s->vector;
+        bool both = b->vector >= 0 && b->s->across[other].buffer;
+        V k = b->vector < 0 ? row_element(e, b, 0, row) : both ? NULL : row_splat(e, b, other, row);
         for (int v = 0; v < t->vectors; v++) {
             Ix at = {t->m.v, t->m.c + (int64_t)v * e->width};
-            V m = b->vector < 0 ? row_element(e, b, 1, row) : NULL;
-            if (!m) { /* one load for all rows of the tile, unless they move it */
-                int64_t which = contract_has(&b->c, 0, b->s->vector, last) ? r : 0;
-                m = block_find(e, b, at.v, at.c, KEY_vector + (int)which);
-                if (!m)
-                    m = block_keep(e, b, at.v, at.c, KEY_vector + (int)which,
-                                   row_vector(e, b, b->s->vector, row, at));
-            }
+            V x = both ? tile_vector(e, b, other, row, at, last, r) : k;
+            V y = b->vector < 0 ? row_element(e, b, 1, row)
+                                : tile_vector(e, b, b->s->vector, row, at, last, r);
             V *acc = &t->acc[r * t->vectors + v];
-            *acc = fma_emit(e, k, m, *acc);
+            *acc = fma_emit(e, x, y, *acc);
         }
     }
     loop_end(e, &l, t->acc);

@@ -91,8 +91,8 @@ struct Step {
     bool reverse;
     Node *node;            /* STEP_batch: the product; STEP_transpose: the operand;
                               STEP_scatter: the sum */
-    Place across;          /* STEP_batch: the transposed operand */
-    int vector;            /* which operand that is, -1: none */
+    Place across[2];       /* STEP_batch: an operand transposed; no buffer: as it is */
+    int vector;            /* STEP_batch: the operand with the axis across the lanes, or -1 */
     Place place;           /* what is read, written or zeroed */
     int port;              /* STEP_load, STEP_store */
     Buffer *outside;       /* the same: the caller's memory */

@@ -28,7 +28,8 @@ static void use_inputs(const Node *n, int at)
 static void visit(const Step *s, int at)
 {
     use(s->place.buffer, at);
-    use(s->across.buffer, at);
+    use(s->across[0].buffer, at);
+    use(s->across[1].buffer, at);
     if (s->kind == STEP_transpose)
         use_value(s->node, at);
     else if (s->node)

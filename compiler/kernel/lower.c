@@ -33,26 +33,27 @@ static void lower_input(Seq *q, Node *n)
 
 /* ---- products over the batch ---- */
 
-/* The operand of rows whose last axis, of known extent, is the output's last and
- * which the other operand does not have: it lies across the vector lanes, transposed to
- * [row][index]. -1: there is none. */
+/* Is the output's last axis the last of operand o, of known extent? Then it can
+ * lie across the vector lanes, transposed to [row][index]. */
+static bool can_lie_across(const Node *n, const Contract *c, int o)
+{
+    int last = c->nout - 1, acc = attr_int(n, ATTR_acc, 0) != 0, rank = c->term[0].rank[o];
+    const Shape *s = &n->in[acc + o]->shape;
+    int64_t extent;
+    return last >= 1 && rank >= 2 && shape_has_batch(s) && dim_const(s->d[s->rank - 1], &extent) &&
+           axis_label(&c->term[0].axis[o][rank - 1]) == last;
+}
+
+/* The operand of a batch product whose last axis lies across the lanes: the other
+ * one has no such axis, or lies across as well. -1: there is none. */
 static int batch_vector_operand(const Node *n)
 {
     Contract c;
     contract_of(n, &c);
-    int last = c.nout - 1, acc = attr_int(n, ATTR_acc, 0) != 0;
-    int64_t extent;
-    if (last < 1)
-        return -1;
-    for (int o = 1; o >= 0; o--) {
-        const Shape *s = &n->in[acc + o]->shape;
-        if (!shape_has_batch(s) || !dim_const(s->d[s->rank - 1], &extent))
-            continue;
-        int rank = c.term[0].rank[o];
-        if (rank >= 2 && axis_label(&c.term[0].axis[o][rank - 1]) == last &&
-            !contract_has(&c, 0, !o, last))
+    for (int o = 1; o >= 0; o--)
+        if (can_lie_across(n, &c, o) &&
+            (can_lie_across(n, &c, !o) || !contract_has(&c, 0, !o, c.nout - 1)))
             return o;
-    }
     return -1;
 }
 
@@ -115,13 +116,16 @@ static void lower_batch_contract(Seq *q, Node *n)
         zero->place = info->place;
         zero->name = lower_label(n);
     }
-    Place across = {0};
+    Place across[2] = {{0}};
+    Contract c;
+    contract_of(n, &c);
     int vector = batch_vector_operand(n);
-    if (vector >= 0)
-        across = transposed(q, n->in[vector + acc]);
+    for (int o = 0; vector >= 0 && o < 2; o++)
+        if (contract_has(&c, 0, o, c.nout - 1))
+            across[o] = transposed(q, n->in[o + acc]);
     Step *s = lower_step(q, STEP_batch);
     s->node = n;
-    s->across = across;
+    memcpy(s->across, across, sizeof across);
     s->vector = vector;
     s->place = info->place;
     s->name = lower_label(n);
