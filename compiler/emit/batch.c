@@ -21,6 +21,7 @@ typedef struct {
     int around;                      /* the first of them run around the tiles, not inside */
     bool down[LABELS_MOST];          /* of outer: from last to first */
     int keep[LABELS_MOST], nkeep;    /* the output's labels but s and, if any, the vector's */
+    int fold;                        /* the last of them that the rows of a tile run through */
     int vector;                      /* label across the lanes, or -1 */
     int64_t m;                       /* its extent */
 } Batch;
@@ -130,14 +131,27 @@ static V tile_vector(Emit *e, const Batch *b, int o, V row, Ix at, int last, int
     return m ? m : block_keep(e, b, at.v, at.c, key, row_vector(e, b, o, row, at));
 }
 
+/* The kept labels at row r of the tile: the last one counts on, or several of
+ * which the tile has all. */
+static void set_row(Batch *b, const OutTile *t, int r)
+{
+    if (b->fold == 1)
+        b->label[b->keep[b->nkeep - 1]] = (Ix){t->k.v, t->k.c + r};
+    for (int i = b->nkeep - 1; b->fold > 1 && i >= b->nkeep - b->fold; i--) {
+        int64_t extent = 1;
+        dim_const(b->extent[b->keep[i]], &extent);
+        b->label[b->keep[i]] = ix_const(r % extent);
+        r /= (int)extent;
+    }
+}
+
 static void multiply_rows(Emit *e, Batch *b, OutTile *t)
 {
     int nacc = t->rows * t->vectors, last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
     Loop l;
     V row = loop_begin(e, &l, const_i64(e, 0), frame_word(e, FRAME_rows), 1, t->acc, nacc);
     for (int r = 0; r < t->rows; r++) {
-        if (last >= 0)
-            b->label[last] = (Ix){t->k.v, t->k.c + r};
+        set_row(b, t, r);
         int other = !b->s->vector;
         bool both = b->vector >= 0 && b->s->across[other].buffer;
         V k = b->vector < 0 ? row_element(e, b, 0, row) : both ? NULL : row_splat(e, b, other, row);
@@ -179,7 +193,6 @@ static void sum_loops(Emit *e, Batch *b, OutTile *t, int level)
 static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
 {
     LLVMTypeRef element = type_memory(e, b->n->dtype), vector = type_lanes(e, element);
-    int last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
     V at[64], mask = NULL;
     bool masked = b->vector >= 0 && b->m % e->width;
     if (masked) { /* only the tile's last vector can reach over the end */
@@ -191,8 +204,7 @@ static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
     }
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
-            if (last >= 0)
-                b->label[last] = (Ix){t->k.v, t->k.c + r};
+            set_row(b, t, r);
             if (b->vector >= 0)
                 b->label[b->vector] = (Ix){t->m.v, t->m.c + (int64_t)v * e->width};
             int i = r * t->vectors + v;
@@ -216,6 +228,10 @@ static void keep_loops(Emit *e, Batch *b, OutTile *t, int level)
 {
     if (level >= b->nkeep) {
         t->rows = 1;
+        emit_out_tile(e, b, t);
+        return;
+    }
+    if (b->fold > 1 && level == b->nkeep - b->fold) {
         emit_out_tile(e, b, t);
         return;
     }
@@ -246,11 +262,39 @@ static void keep_loops(Emit *e, Batch *b, OutTile *t, int level)
     t->rows = rows;
 }
 
+/* A kernel over few channels: a tile through several labels, all of them, since
+ * the last alone leaves most registers idle. Returns its rows, 0 where not so. */
+static int fold_rows(Batch *b)
+{
+    enum { FOLD_MOST = 12 };
+    int64_t rows = 1, extent;
+    int fold = 0;
+    while (fold < b->nkeep) {
+        int label = b->keep[b->nkeep - 1 - fold];
+        if (contract_has(&b->c, 0, b->s->vector, label) || !dim_const(b->extent[label], &extent) ||
+            rows * extent > FOLD_MOST)
+            break;
+        rows *= extent;
+        fold++;
+    }
+    if (fold < 2 || !contract_is_affine(&b->c) || b->s->across[!b->s->vector].buffer)
+        return 0;
+    b->fold = fold;
+    return (int)rows;
+}
+
 /* Rows and vectors of the tile: the fewest cycles by a count of fma and loads,
  * with a charge for each further variant that must be compiled. */
-static void choose_tile(const Emit *e, const Batch *b, int *rows, int *vectors)
+static void choose_tile(const Emit *e, Batch *b, int *rows, int *vectors)
 {
     int64_t k = 1, v = (b->m + e->width - 1) / e->width;
+    *rows = fold_rows(b);
+    if (*rows) {
+        *vectors = (e->registers - 1) / (*rows + 1);
+        *vectors = *vectors < 1 ? 1 : *vectors > 4 ? 4 : *vectors;
+        *vectors = *vectors > v ? (int)v : *vectors;
+        return;
+    }
     if (b->nkeep)
         dim_const(b->extent[b->keep[b->nkeep - 1]], &k);
     double least = 1e30;
@@ -308,6 +352,7 @@ V batch_emit(Emit *e, const Step *s)
     for (int i = 1; i < b->c.nout; i++)
         if (i != b->vector)
             b->keep[b->nkeep++] = i;
+    b->fold = b->nkeep > 0;
     if (b->vector >= 0 && !dim_const(b->extent[b->vector], &b->m))
         bug("a product's axis across the lanes has an extent known only at run time");
     if (!function_begin(e, function_name(e, "batch", s->node->id, s->name),
