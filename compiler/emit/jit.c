@@ -354,6 +354,7 @@ static void name_code(LLVMOrcLLJITRef jit, const Work *w, int n)
 Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
 {
     enum { WORKERS_MOST = 4 };
+    pages_give_back(); /* what loading the library touched, and code generation will not */
     initialise_targets();
     Arena *a = arena_new(); /* what the program needs as long as it lives */
     Program *p = NEW(a, Program);
