@@ -211,7 +211,8 @@ static bool is_split(const Printer *p, int i)
     }
 }
 
-/* Marks a statement's own `=` for alignment. */
+/* Marks a statement's own `=` for alignment, where the statement begins its line: not
+ * that of a block which opens on the line before it. */
 static void note_equals(Printer *p, int i)
 {
     const Token *t = &p->raw->at[i];
@@ -221,6 +222,8 @@ static void note_equals(Printer *p, int i)
     const char *s = p->source + t->span.lo, *begin = s;
     while (begin > p->source && begin[-1] != '\n')
         begin--;
+    if (memchr(begin, '{', (size_t)(s - begin)))
+        return;
     line->equals = line->text.n;
     line->source_column = (int)(s - begin);
     line->padded = s - begin >= 2 && s[-1] == ' ' && s[-2] == ' ';
