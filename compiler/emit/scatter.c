@@ -14,8 +14,13 @@ static V batch_element(Emit *e, Node *n, const Ix *index, V row)
     memcpy(at, index, sizeof(Ix) * (size_t)inner.rank);
     Node *base = value_base(e, n, at, &is_linear);
     const Place *p = &INFO(base)->place;
+    if (base->op == OP_row || (base->op == OP_iota && shape_has_batch(&base->shape) &&
+                               attr_int(base, ATTR_axis, 0) == 0)) {
+        V number = LLVMBuildTrunc(e->b, row, e->i32, "");
+        return cast_emit(e, DT_i32, base->dtype, number);
+    }
     if (!p->buffer || !p->buffer->lanes)
-        return value_at(e, base, at);
+        return value_at(e, n, index);
     Shape stored = shape_inner(&base->shape);
     Ix linear = is_linear ? at[0] : ix_linear(e, &stored, at, 0);
     V block = LLVMBuildLShr(e->b, row, const_i64(e, 5), "");

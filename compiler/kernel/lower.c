@@ -307,7 +307,7 @@ void lower_node(Seq *q, Node *n)
         lower_pieces(q, n);
         return;
     case OP_scan:
-        if (!q->rows || lower_phase(n, CLASS_row) != q->phase)
+        if (!q->rows || INFO(n)->phase != q->phase)
             bug("a scan outside of a row phase");
         lower_scan(q, n);
         return;
