@@ -219,11 +219,11 @@ static void note_equals(Printer *p, int i)
     Line *line = current(p);
     if (p->open.n != p->depth || line->equals >= 0 || line->indent != p->indent)
         return;
+    if (line->text.n && memchr(line->text.at, '{', (size_t)line->text.n))
+        return;
     const char *s = p->source + t->span.lo, *begin = s;
     while (begin > p->source && begin[-1] != '\n')
         begin--;
-    if (memchr(begin, '{', (size_t)(s - begin)))
-        return;
     line->equals = line->text.n;
     line->source_column = (int)(s - begin);
     line->padded = s - begin >= 2 && s[-1] == ' ' && s[-2] == ' ';
