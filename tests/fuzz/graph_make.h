@@ -283,6 +283,8 @@ static inline Node *random_concat(Maker *m, Node *x)
 
 static inline Node *random_view(Maker *m)
 {
+    if (!m->pool.n) /* a body of a loop without sequences and constants */
+        return NULL;
     Node *x = any(m);
     switch (pick(m, 7)) {
     case 0: return random_transpose(m, x);
@@ -303,7 +305,8 @@ static inline Node *random_reduce(Maker *m)
     Op op = ops[m->tame ? 0 : pick(m, 5)];
     Node *x = any(m);
     int lead = lead_of(&x->shape), n = 0;
-    if (x->shape.rank == lead)
+    /* Partial sums of the batch have no gradient but through their sum: sema makes none. */
+    if (x->shape.rank == lead || shape_has_shards(&x->shape))
         return NULL;
     int64_t axes[RANK_MOST];
     int one = lead + pick(m, x->shape.rank - lead);
