@@ -23,11 +23,6 @@ static bool has_acc(const Node *n)
     return attr_int(n, ATTR_acc, 0) != 0;
 }
 
-static int lead(const Node *n)
-{
-    return shape_has_batch(&n->shape) || shape_has_shards(&n->shape);
-}
-
 bool contract_joins(const Node *a, const Node *b)
 {
     Contract x, y;
@@ -55,7 +50,7 @@ static V operand(Emit *e, Tile *t, int g, int o, int r)
     const Contract *c = &t->c[g];
     Node *x = n->in[2 * t->term + o + has_acc(n)];
     Ix at[RANK_MOST];
-    int skip = lead(x), out_skip = lead(n);
+    int skip = kernel_lead(x), out_skip = kernel_lead(n);
     for (int i = skip; i < x->shape.rank; i++) {
         const ContractAxis *axis = &c->term[t->term].axis[o][i];
         at[i - skip] = ix_const(0);

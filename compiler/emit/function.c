@@ -138,30 +138,27 @@ V block_keep(Emit *e, const void *a, const void *b, int64_t c, int op, V v)
 
 enum { KEY_word = 1000, KEY_pointer, KEY_dim };
 
-V frame_word(Emit *e, int word)
+static V frame_load(Emit *e, int word, LLVMTypeRef type, int key)
 {
-    V v = entry_find(e, NULL, NULL, word, KEY_word);
+    V v = entry_find(e, NULL, NULL, word, key);
     if (v)
         return v;
     Elsewhere back = entry_enter(e, MODE_scalar);
     V i = const_i64(e, word);
     V p = LLVMBuildGEP2(e->b, e->i64, e->frame, &i, 1, "");
-    v = LLVMBuildLoad2(e->b, e->i64, p, "");
+    v = LLVMBuildLoad2(e->b, type, p, "");
     entry_leave(e, back);
-    return entry_keep(e, NULL, NULL, word, KEY_word, v);
+    return entry_keep(e, NULL, NULL, word, key, v);
+}
+
+V frame_word(Emit *e, int word)
+{
+    return frame_load(e, word, e->i64, KEY_word);
 }
 
 V frame_pointer(Emit *e, int word)
 {
-    V v = entry_find(e, NULL, NULL, word, KEY_pointer);
-    if (v)
-        return v;
-    Elsewhere back = entry_enter(e, MODE_scalar);
-    V i = const_i64(e, word);
-    V p = LLVMBuildGEP2(e->b, e->i64, e->frame, &i, 1, "");
-    v = LLVMBuildLoad2(e->b, e->ptr, p, "");
-    entry_leave(e, back);
-    return entry_keep(e, NULL, NULL, word, KEY_pointer, v);
+    return frame_load(e, word, e->ptr, KEY_pointer);
 }
 
 void frame_store(Emit *e, V word, V value)

@@ -10,11 +10,6 @@
 
 enum { KEY_host = 3000, KEY_row };
 
-static int lead(const Node *n)
-{
-    return shape_has_batch(&n->shape) || shape_has_shards(&n->shape);
-}
-
 /* Operand i of n, at n's index: axes aligned on the right, extent 1 is read at 0. */
 void index_of_operand(Emit *e, const Node *n, int i, const Ix *index, Ix *out)
 {
@@ -44,22 +39,16 @@ static void through_view(Emit *e, const Node *n, Ix *index, bool *is_linear, boo
         ix_unravel(e, &to, at, out);
     } else if (n->op == OP_transpose) {
         const Attr *perm = attr_get(n, ATTR_perm);
-        int skip = lead(n);
+        int skip = kernel_lead(n);
         for (int i = 0; i < from.rank; i++)
             out[perm->u.ints[i + skip] - skip] = index[i];
     } else { /* slice */
-        int axis = (int)attr_int(n, ATTR_axis, 0) - lead(n);
+        int axis = (int)attr_int(n, ATTR_axis, 0) - kernel_lead(n);
         memcpy(out, index, sizeof(Ix) * (size_t)from.rank);
         out[axis] = ix_add(e, ix_dim(e, attr_get(n, ATTR_start)->u.dim),
                            ix_scale(e, index[axis], ix_const(attr_int(n, ATTR_step, 1))));
     }
     memcpy(index, out, sizeof(Ix) * (size_t)to.rank);
-}
-
-static bool is_view(const Node *n)
-{
-    return n->op == OP_broadcast || n->op == OP_reshape || n->op == OP_transpose ||
-           n->op == OP_slice;
 }
 
 Node *value_base(Emit *e, Node *n, Ix *index, bool *is_linear)
@@ -74,7 +63,7 @@ Node *value_base(Emit *e, Node *n, Ix *index, bool *is_linear)
                 index[0] = ix_of(frame_word(e, FRAME_t + info->loop));
             }
             n = info->outer;
-        } else if (is_view(n)) {
+        } else if (kernel_is_view(n)) {
             bool to_storage = n->op == OP_reshape && INFO(n->in[0])->place.buffer &&
                               !(e->nest && INFO(n->in[0])->nest == e->nest);
             through_view(e, n, index, is_linear, to_storage);
@@ -192,7 +181,7 @@ static void index_of_reduced(Emit *e, const Node *n, const Ix *index, Ix at, Ix 
     const Attr *axes = attr_get(n, ATTR_axes);
     int naxes = axes ? axes->n : 1;
     for (int i = 0; i < naxes; i++) {
-        int64_t axis = (axes ? axes->u.ints[i] : attr_int(n, ATTR_axis, 0)) - lead(x);
+        int64_t axis = (axes ? axes->u.ints[i] : attr_int(n, ATTR_axis, 0)) - kernel_lead(x);
         is_reduced[axis] = true;
         reduced.d[reduced.rank++] = inner.d[axis];
     }
@@ -375,7 +364,7 @@ V value_compute(Emit *e, Node *n, const Ix *index)
     case OP_dim: return splat(e, value_host(e, n));
     case OP_row: return row_number(e);
     case OP_iota: {
-        int axis = (int)attr_int(n, ATTR_axis, 0) - lead(n);
+        int axis = (int)attr_int(n, ATTR_axis, 0) - kernel_lead(n);
         return axis < 0 ? cast_emit(e, DT_i32, n->dtype, row_number(e))
                         : from_index(e, n->dtype, index[axis]);
     }

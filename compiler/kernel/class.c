@@ -15,7 +15,12 @@ Shape shape_inner(const Shape *s)
     return out;
 }
 
-bool lower_is_view(const Node *n)
+int kernel_lead(const Node *n)
+{
+    return shape_has_batch(&n->shape) || shape_has_shards(&n->shape);
+}
+
+bool kernel_is_view(const Node *n)
 {
     return n->op == OP_broadcast || n->op == OP_reshape || n->op == OP_transpose ||
            n->op == OP_slice;

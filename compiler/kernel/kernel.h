@@ -153,6 +153,10 @@ Node *kernel_base(Node *n);
 void kernel_lifetimes(Kernel *k);
 /* The tree as text. */
 char *kernel_text(Arena *a, const Kernel *k);
+/* Is it index arithmetic only? */
+bool kernel_is_view(const Node *n);
+/* Leading axes that no index counts: 1 where axis 0 is N or S, else 0. */
+int kernel_lead(const Node *n);
 /* The shape without leading N or S. */
 Shape shape_inner(const Shape *s);
 

@@ -165,7 +165,7 @@ static Shape stack_shape(Dim length, const Shape *inner)
 
 static bool is_zero(const Node *n)
 {
-    while (lower_is_view(n))
+    while (kernel_is_view(n))
         n = n->in[0];
     const Attr *value = n->op == OP_const ? attr_get(n, ATTR_value) : NULL;
     return value && value->u.f == 0;
@@ -206,7 +206,7 @@ static Buffer *stack_for(Seq *q, const Node *scan, Node *value, int loop)
     Buffer *b = lower_buffer(q->k, MEM_worker, value->dtype, true, stack_shape(length, &inner),
                              lower_label(value));
     NodeInfo *info = INFO(value);
-    bool own = value->op != OP_input && !lower_is_view(value) && !lower_is_leaf(value) &&
+    bool own = value->op != OP_input && !kernel_is_view(value) && !lower_is_leaf(value) &&
                info->cls == CLASS_row && value->op != OP_result && value->op != OP_scan;
     if (own && !info->place.buffer)
         info->place = (Place){b, SLOT_only, loop, true, dim_int(0)};
@@ -295,7 +295,7 @@ void lower_node(Seq *q, Node *n)
     NodeInfo *info = INFO(n);
     Kernel *k = q->k;
     if (info->outer || (n->op != OP_input && info->cls == CLASS_host) || lower_is_leaf(n) ||
-        lower_is_view(n))
+        kernel_is_view(n))
         return;
     switch (n->op) {
     case OP_input:
@@ -342,7 +342,7 @@ static void copy_inputs(Graph *g)
     for (int i = 0; i < g->outputs.n; i++) {
         Output *o = &g->outputs.at[i];
         Node *base = o->node;
-        while (lower_is_view(base))
+        while (kernel_is_view(base))
             base = base->in[0];
         if (lower_is_persistent(o->role) && base->op == OP_input &&
             o->node != graph_find_input(g, o->role, o->name))

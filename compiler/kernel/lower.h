@@ -16,7 +16,6 @@ typedef struct {
 
 /* ---- class.c: what kind of value a node is, and in which phase it is made ---- */
 
-bool lower_is_view(const Node *n);  /* index arithmetic only */
 bool lower_is_leaf(const Node *n);  /* made wherever it is read */
 int lower_phase(const Node *n, Class cls);
 /* Attach a NodeInfo with class and phase to every node of a graph, of a body. */

@@ -215,7 +215,7 @@ static bool is_flat_operand(const Nest *nest, const Node *n)
     Shape inner = shape_inner(&n->shape);
     if (info->cls == CLASS_row) /* of a loop that no row takes part in: it lies in lanes */
         return false;
-    return !lower_is_view(n) && !lower_is_leaf(n) && shape_equal(&inner, &nest->domain);
+    return !kernel_is_view(n) && !lower_is_leaf(n) && shape_equal(&inner, &nest->domain);
 }
 
 bool lower_is_flat(const Nest *nest)

@@ -65,7 +65,7 @@ Step *lower_step(Seq *q, StepKind kind)
 Node *kernel_base(Node *n)
 {
     for (;;) {
-        if (lower_is_view(n))
+        if (kernel_is_view(n))
             n = n->in[0];
         else if (INFO(n)->outer)
             n = INFO(n)->outer;
