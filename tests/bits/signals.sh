@@ -10,6 +10,9 @@ for model in gru mlp stateful; do
     signals=(INT TERM INT TERM INT TERM INT TERM INT TERM)
     for i in "${!signals[@]}" last; do
         last_command="train $arguments, signal $i"
+        # The last run's output is gone before the job starts: a "start" that is read is this run's,
+        # and no signal meets a shell that is still to become the program.
+        : >out
         # Signals that a shell's job in the background ignores reach the program again.
         env --default-signal=INT "$WEFT" train $arguments --json --threads $((RANDOM % 3 + 1)) \
             >out 2>err &
