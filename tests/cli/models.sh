@@ -8,3 +8,8 @@ for m in "$models"/*.model; do
     weft 0 check model.model
     weft 0 graph model.model --backward --check-bits
 done
+# The benchmark's models, which need no download.
+for m in "$models"/bench/*.model; do
+    weft 0 fmt --check "$m"
+    weft 0 check "$m"
+done
