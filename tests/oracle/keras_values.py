@@ -398,6 +398,23 @@ def window_cases():
             L.Dense(16, activation="tanh"), L.Reshape((5, 4, 4)), *stack(), L.Flatten(),
             L.Dense(3)], \
             f"Dense(16, activation=tanh); Reshape([5, 4, 4]); {weft}; Flatten(); Dense(3)"
+    for name, arguments, weft in (
+            ("conv_lstm", dict(padding="same"), "padding=same"),
+            ("conv_lstm_strides", dict(strides=2, padding="same", go_backwards=True,
+                                       unit_forget_bias=False), "strides=2, padding=same, "
+             "go_backwards=true, unit_forget_bias=false"),
+            ("conv_lstm_dilated", dict(dilation_rate=(2, 1), return_sequences=True,
+                                       use_bias=False, recurrent_activation="hard_sigmoid"),
+             "dilation_rate=(2, 1), return_sequences=true, use_bias=false, "
+             "recurrent_activation=hard_sigmoid")):
+        yield name, "x", "t3", [
+            L.Dense(40, activation="tanh"), L.Reshape((5, 5, 4, 2)),
+            L.ConvLSTM2D(3, 2, **arguments), L.Flatten(), L.Dense(3)], \
+            f"Dense(40, activation=tanh); Reshape([5, 5, 4, 2]); ConvLSTM2D(3, 2, {weft}); " \
+            "Flatten(); Dense(3)"
+    yield "conv_lstm1d", "x", "t3", [
+        L.Reshape((5, 3, 1)), L.ConvLSTM1D(2, 2), L.Flatten(), L.Dense(3)], \
+        "Reshape([5, 3, 1]); ConvLSTM1D(2, 2); Flatten(); Dense(3)"
 
 
 def make_windows():
