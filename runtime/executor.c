@@ -30,8 +30,9 @@ typedef struct ProgramState {
     Frame **frame;         /* one a thread */
     char *arena;
     size_t bytes;
-    int64_t *size;         /* of each store, in bytes */
-    int64_t *offset;       /* of each store in the arena */
+    int64_t *size;         /* of each store, in bytes; of one block, one shard */
+    int64_t *room;         /* of all its blocks, shards */
+    int64_t *offset;       /* of each store in its region of the arena */
     char **base;           /* of each store; a worker's: of thread 0 */
     size_t worker_bytes;   /* from one thread's workspace to the next */
 } ProgramState;
@@ -103,11 +104,13 @@ static void release_memory(ProgramState *s)
     free(s->frame);
     free(s->arena);
     free(s->size);
+    free(s->room);
     free(s->offset);
     free(s->base);
     s->frame = NULL;
     s->arena = NULL;
     s->size = NULL;
+    s->room = NULL;
     s->offset = NULL;
     s->base = NULL;
     s->bytes = 0;
@@ -126,7 +129,12 @@ static bool meet(const StoreInfo *a, const StoreInfo *b)
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest place for store i among those of a worker that are in use at the
+static bool is_of_worker(const StoreInfo *info)
+{
+    return info->kind == STORE_worker;
+}
+
+/* The lowest place for store i among those of its region that are in use at the
  * same time and laid out already. */
 static int64_t lowest_gap(const Program *p, const ProgramState *s, const bool *placed, int i)
 {
@@ -134,9 +142,9 @@ static int64_t lowest_gap(const Program *p, const ProgramState *s, const bool *p
     for (bool moved = true; moved;) {
         moved = false;
         for (int j = 0; j < p->nstore; j++) {
-            int64_t begin = s->offset[j], end = begin + s->size[j];
-            if (placed[j] && meet(&p->store[i], &p->store[j]) && at < end &&
-                begin < at + s->size[i]) {
+            int64_t begin = s->offset[j], end = begin + s->room[j];
+            if (placed[j] && is_of_worker(&p->store[i]) == is_of_worker(&p->store[j]) &&
+                meet(&p->store[i], &p->store[j]) && at < end && begin < at + s->room[i]) {
                 at = end;
                 moved = true;
             }
@@ -145,57 +153,53 @@ static int64_t lowest_gap(const Program *p, const ProgramState *s, const bool *p
     return at;
 }
 
-/* Offsets of a worker's stores, the largest first; their extent, -1 without memory. */
-static int64_t lay_out_worker(const Program *p, ProgramState *s)
+/* Offsets in a worker's region, or in the common one, the largest store first;
+ * the region's extent. */
+static int64_t lay_out_region(const Program *p, ProgramState *s, bool *placed, bool worker)
 {
     int64_t most = 0;
-    bool *placed = calloc((size_t)p->nstore + 1, sizeof *placed);
-    for (int next = 0; placed && next >= 0;) {
-        next = -1;
+    for (;;) {
+        int next = -1;
         for (int i = 0; i < p->nstore; i++)
-            if (p->store[i].kind == STORE_worker && !placed[i] &&
-                (next < 0 || s->size[i] > s->size[next]))
+            if (p->store[i].kind != STORE_port && is_of_worker(&p->store[i]) == worker &&
+                !placed[i] && (next < 0 || s->room[i] > s->room[next]))
                 next = i;
         if (next < 0)
-            break;
+            return most;
         int64_t at = lowest_gap(p, s, placed, next);
         s->offset[next] = at;
         placed[next] = true;
-        most = at + s->size[next] > most ? at + s->size[next] : most;
+        most = at + s->room[next] > most ? at + s->room[next] : most;
     }
-    bool ok = placed != NULL;
-    free(placed);
-    return ok ? most : -1;
 }
 
-/* Lays the stores out: workers' first, thread after thread, then the others. */
+/* Sizes of the stores, then their places: workers' regions first, thread after
+ * thread, then the common one. */
 static bool lay_out(Program *p, ProgramState *s)
 {
     int64_t n = s->most_rows, blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    for (int i = 0; i < p->nstore; i++)
-        s->size[i] = store_bytes(&p->store[i], s->lengths);
-    /* Threads keep clear of each other's pages and cache sets. */
-    int64_t worker = lay_out_worker(p, s);
-    if (worker < 0)
+    bool *placed = calloc((size_t)p->nstore + 1, sizeof *placed);
+    if (!placed)
         return false;
-    s->worker_bytes = (size_t)((worker + 4095) & ~(int64_t)4095) + 4096 + 256;
-    int64_t at = (int64_t)s->worker_bytes * s->threads;
     for (int i = 0; i < p->nstore; i++) {
-        const StoreInfo *info = &p->store[i];
-        if (info->kind == STORE_port || info->kind == STORE_worker)
-            continue;
-        int64_t copies = info->kind == STORE_block   ? blocks
-                         : info->kind == STORE_shard ? shard_count(n)
-                                                     : 1;
-        s->offset[i] = at;
-        at += s->size[i] * copies;
+        StoreKind kind = p->store[i].kind;
+        s->size[i] = store_bytes(&p->store[i], s->lengths);
+        s->room[i] = s->size[i] * (kind == STORE_block   ? blocks
+                                   : kind == STORE_shard ? shard_count(n)
+                                                         : 1);
     }
-    s->bytes = (size_t)at + 64;
+    int64_t worker = lay_out_region(p, s, placed, true);
+    int64_t common = lay_out_region(p, s, placed, false);
+    free(placed);
+    /* Threads keep clear of each other's pages and cache sets. */
+    s->worker_bytes = (size_t)((worker + 4095) & ~(int64_t)4095) + 4096 + 256;
+    size_t at = s->worker_bytes * (size_t)s->threads;
+    s->bytes = at + (size_t)common + 64;
     if (posix_memalign((void **)&s->arena, 4096, s->bytes))
         return false;
     for (int i = 0; i < p->nstore; i++)
         if (p->store[i].kind != STORE_port)
-            s->base[i] = s->arena + s->offset[i];
+            s->base[i] = s->arena + s->offset[i] + (is_of_worker(&p->store[i]) ? 0 : at);
     return true;
 }
 
@@ -213,10 +217,11 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
     s->lengths[SYM_N] = rows;
     s->lengths[SYM_S] = shard_count(rows);
     s->size = calloc((size_t)p->nstore + 1, sizeof *s->size);
+    s->room = calloc((size_t)p->nstore + 1, sizeof *s->room);
     s->offset = calloc((size_t)p->nstore + 1, sizeof *s->offset);
     s->base = calloc((size_t)p->nstore + 1, sizeof *s->base);
     s->frame = calloc((size_t)s->threads, sizeof *s->frame);
-    if (!s->size || !s->offset || !s->base || !s->frame || !lay_out(p, s))
+    if (!s->size || !s->room || !s->offset || !s->base || !s->frame || !lay_out(p, s))
         return false;
     for (int i = 0; i < s->threads; i++) {
         size_t bytes = sizeof(Frame) + sizeof(char *) * (size_t)p->nstore;

@@ -35,7 +35,8 @@ typedef struct {
     int64_t unit;          /* bytes of an element (times lanes and slots) */
     int ndim;
     Dim dim[RANK_MOST];    /* its extents; bytes = unit * product, rounded up to 64 */
-    int first, last;       /* STORE_worker: steps between which it is in use; -1: never */
+    int first, last;       /* times between which it is in use; -1: never. Of a worker's
+                              they are steps, of the others barriers */
 } StoreInfo;
 
 typedef struct {

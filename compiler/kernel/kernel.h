@@ -43,7 +43,8 @@ typedef struct {
     int port;         /* MEM_port: which, else -1 */
     bool pad_last;    /* the last axis is stored in whole vectors */
     const Node *literal;
-    int first, last;  /* top-level steps between which it is in use */
+    int first, last;  /* between which it is in use: top-level steps of a worker's,
+                         barriers of the others */
     const char *name; /* for people */
 } Buffer;
 
