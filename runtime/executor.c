@@ -337,6 +337,11 @@ size_t program_bytes(const Program *p)
     return p->state ? p->state->bytes : 0;
 }
 
+size_t program_worker_bytes(const Program *p)
+{
+    return p->state ? p->state->worker_bytes : 0;
+}
+
 int program_barriers(const Program *p)
 {
     int n = 0;

@@ -46,6 +46,8 @@ bool program_run(Program *p, int64_t n, const int64_t *order);
 
 /* Bytes of workspace for the prepared sizes; before prepare, 0. */
 size_t program_bytes(const Program *p);
+/* What each thread has of it; the rest, program_bytes - threads * this, is common. */
+size_t program_worker_bytes(const Program *p);
 /* Barriers of one run. */
 int program_barriers(const Program *p);
 void program_free(Program *p);

@@ -154,6 +154,11 @@ size_t engine_bytes(const Engine *e)
     return e->program ? program_bytes(e->program) : 0;
 }
 
+size_t engine_worker_bytes(const Engine *e)
+{
+    return e->program ? program_worker_bytes(e->program) : 0;
+}
+
 /* ---- the interpreter ---- */
 
 /* The value of an input: row ports of the data set are gathered by order. */

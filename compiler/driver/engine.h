@@ -30,6 +30,7 @@ void engine_bind(Engine *e, int port, void *memory);
 bool engine_prepare(Engine *e, int64_t rows, const int64_t *lengths, int threads);
 bool engine_run(Engine *e, int64_t n, const int64_t *order);
 size_t engine_bytes(const Engine *e);
+size_t engine_worker_bytes(const Engine *e); /* of it, each thread has so much */
 
 /* Runs the batch in the interpreter without changing anything bound and
  * returns the first operation whose finite operands gave NaN or infinity. */

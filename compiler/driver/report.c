@@ -71,6 +71,8 @@ static void start_line(const Training *t)
         json_field_integer("parameters", parameters(t->unit, false)),
         json_field_integer("trainable", parameters(t->unit, true)),
         json_field_integer("bytes", (int64_t)all_bytes(t)),
+        json_field_integer("arena_bytes", (int64_t)engine_bytes(t->engine)),
+        json_field_integer("arena_bytes_per_thread", (int64_t)engine_worker_bytes(t->engine)),
         json_field_number("gflop_per_step",
                           1e-9 * graph_flops(engine_graph(t->engine), t->batch, t->lengths)),
         json_field_number("compile_seconds", t->compile_seconds),

@@ -12,7 +12,7 @@ head -n 1 runs/tiny-1/history.csv | grep -q 'epoch,loss,accuracy,val_loss,val_ac
 [ "$(readlink runs/last)" = tiny-1 ] || fail "runs/last is $(readlink runs/last)"
 
 weft 0 train tiny.model $ENGINE --json --run-dir second --epochs 3
-for member in parameters bytes gflop_per_step compile_seconds threads target; do
+for member in parameters bytes arena_bytes arena_bytes_per_thread gflop_per_step compile_seconds threads target; do
     [ -n "$(json start $member)" ] || fail "start has no $member"
 done
 for member in epoch steps seconds samples_per_second loss accuracy val_loss val_accuracy; do
