@@ -89,6 +89,7 @@ typedef enum {
                    targets (0 or 1), value, mask;
                    `output a, b` becomes one ST_output for each */
     ST_update,  /* update e (optimizer); update mean_ = e    targets (0 or 1), value */
+    ST_gradient,/* gradient x = e (function)                targets (1), value */
     ST_let,     /* let width = 256                           targets, value */
     ST_repeat,  /* repeat n { }                              value, body */
     ST_for,     /* for f in e { }, for i, f in e             targets, value, body */

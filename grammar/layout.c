@@ -45,6 +45,7 @@ static const struct {
     {"sum", TOK_DECL, BEFORE_name},         {"once", TOK_ONCE, BEFORE_name},
     {"let", TOK_LET, BEFORE_name},          {"output", TOK_OUTPUT, BEFORE_value},
     {"update", TOK_UPDATE, BEFORE_value},   {"for", TOK_FOR, BEFORE_name},
+    {"gradient", TOK_GRADIENT, BEFORE_name},
     {"repeat", TOK_REPEAT, BEFORE_count},   {"import", TOK_IMPORT, BEFORE_text},
     {"language", TOK_LANGUAGE, BEFORE_number},
     {"model", TOK_MODEL, HEAD},             {"train", TOK_TRAIN, HEAD},

@@ -67,7 +67,7 @@ static void check_top(Parser *p)
         case ST_assign:
             wants = "at the top of a file a name is given a value with `let NAME = ...`";
             break;
-        case ST_decl: case ST_once: case ST_output: case ST_update:
+        case ST_decl: case ST_once: case ST_output: case ST_update: case ST_gradient:
             error_at(p->diag, s->span, "`%s` stands in a block, as in `model NAME { ... }`",
                      s->word);
             break;
@@ -231,11 +231,12 @@ static const char *near_keyword(const Token *start, const Token *found)
     static const char *const top[] = {"model", "train", "data", "cell", "layer", "loss",
                                       "optimizer", "metric", "function", "let", "import"};
     static const char *const inside[] = {"input", "output", "state", "param", "buffer", "static",
-                                         "slot", "sum", "once", "let", "repeat", "update"};
+                                         "slot", "sum", "once", "let", "repeat", "update",
+                                         "gradient"};
     if (start->kind != TOK_NAME || found != start + 1 || found->kind != TOK_NAME)
         return NULL;
     return start->opener < 0 ? nearest_name(start->text, top, 11)
-                             : nearest_name(start->text, inside, 12);
+                             : nearest_name(start->text, inside, 13);
 }
 
 /* The comma at the end of the line above, which made `NAME =` a part of that line. */

@@ -51,7 +51,7 @@ Stmt *stmt_expr(Parser *p, Span at, ExprList values);
 /* ST_assign, ST_once, ST_let: targets = values. word may be null. */
 Stmt *stmt_assign(Parser *p, StmtKind kind, Span at, const Token *word, ExprList targets,
                   Expr *value);
-/* ST_output, ST_update: [target =] value. */
+/* ST_output, ST_update, ST_gradient: [target =] value. */
 Stmt *stmt_value(Parser *p, StmtKind kind, Span at, const Token *word, Expr *target, Expr *value);
 /* The `mask = m` of an output: `name` must say mask. */
 Stmt *stmt_mask(Parser *p, Stmt *output, const Token *name, Expr *mask);

@@ -51,7 +51,8 @@ static void weft_yyerror(const Span *at, Parser *p, const char *text);
 %token START_FILE START_EXPR           /* made up: what is to be read */
 %token LBRACE "{" RBRACE "}" LDICT "{ of a dict" RDICT "`}`"
 %token <token> NAME "a name" INT "an integer" FLOAT "a number" STRING "a text" POISON
-%token <token> DECL OUTPUT UPDATE ONCE LET REPEAT FOR IF IMPORT LANGUAGE DEF MODEL TRAIN DATA
+%token <token> DECL OUTPUT UPDATE GRADIENT ONCE LET REPEAT FOR IF IMPORT LANGUAGE DEF
+%token <token> MODEL TRAIN DATA
 %token IN "`in`" THEN "`then`" ELSE "`else`" AND OR NOT
 %token ARROW "->" POW "**" FLOORDIV "//" LE "<=" GE ">=" EQ "==" NE "!="
 
@@ -119,6 +120,7 @@ simple:
         $$ = stmt_assign(p, ST_once, @$, $1, $2, expr_several(p, @4, $4));
     }
   | UPDATE expr                             { $$ = stmt_value(p, ST_update, @$, $1, NULL, $2); }
+  | GRADIENT expr '=' expr                  { $$ = stmt_value(p, ST_gradient, @$, $1, $2, $4); }
   | UPDATE expr '=' expr                    { $$ = stmt_value(p, ST_update, @$, $1, $2, $4); }
   | DECL declarators                        { $$ = stmt_decl(p, @$, $1, $2); }
   | IMPORT STRING                           { $$ = stmt_import(p, @$, $1, $2); }

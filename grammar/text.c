@@ -323,7 +323,8 @@ static void put_statement(Text *t, const Stmt *s, int depth)
 {
     static const char *const names[] = {
         [ST_error] = "error", [ST_expr] = "do", [ST_assign] = "=", [ST_decl] = "decl",
-        [ST_once] = "once", [ST_output] = "output", [ST_update] = "update", [ST_let] = "let",
+        [ST_once] = "once", [ST_output] = "output", [ST_update] = "update",
+        [ST_gradient] = "gradient", [ST_let] = "let",
         [ST_repeat] = "repeat", [ST_for] = "for", [ST_if] = "if", [ST_import] = "import",
         [ST_def] = "def", [ST_block] = "block",
     };

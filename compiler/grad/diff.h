@@ -84,6 +84,12 @@ Shape product_shape(const char *spec, Node *a, Node *b);
 Node *diff_value(Diff *d, Node *n);
 void scan_rule(Diff *d, Node *scan);
 
+/* own.c */
+/* Gradients that a function states. */
+void rule_own_gradient(Diff *d, Node *n, Node *g);
+/* Puts y in the place of every own_gradient, once nothing more is differentiated. */
+void drop_own_gradients(Graph *g);
+
 /* order.c */
 void order_depth_first(Graph *g);
 

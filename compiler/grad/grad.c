@@ -292,4 +292,5 @@ void grad_append(Graph *g, Node *loss, Node *const *wrt, int nwrt, Node **grad)
         for (int k = made; k < g->nodes.n; k++)
             g->nodes.at[k]->span = wrt[i]->span;
     }
+    drop_own_gradients(g);
 }

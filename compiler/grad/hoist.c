@@ -21,7 +21,7 @@ static Dep *find_deps(Arena *a, const Node *scan)
         dep[body->inputs.at[p]->id] = p < moving ? DEP_step : DEP_constant;
     for (int i = 0; i < body->nodes.n; i++) {
         const Node *n = body->nodes.at[i];
-        if (n->op == OP_scan)
+        if (n->op == OP_scan || n->op == OP_arriving) /* a gradient arrives in every step */
             dep[i] = DEP_step;
         for (int k = 0; k < n->nin; k++)
             if (dep[n->in[k]->id] > dep[i])

@@ -33,7 +33,10 @@ bool grad_flows(const Node *n, int k)
     case OP_random:
     case OP_orthogonal:
     case OP_argmax:
+    case OP_arriving:
         return false;
+    case OP_own_gradient: /* y, arriving, then pairs x, dx */
+        return k >= 2 && k % 2 == 0;
     default:
         return true;
     }
@@ -344,6 +347,7 @@ static const Rule rules[NOP] = {
 #define MAP2(name, ...) [OP_##name] = rule_map,
 #define MAP3(name, ...) [OP_##name] = rule_map,
 #include "ir/op.def"
+    [OP_own_gradient] = rule_own_gradient,
     [OP_cast] = rule_cast,
     [OP_broadcast] = rule_broadcast,
     [OP_reshape] = rule_reshape,

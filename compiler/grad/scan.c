@@ -135,7 +135,13 @@ Node *diff_value(Diff *d, Node *n)
     while (stack.n) {
         Node *x = stack.at[stack.n - 1], *operand;
         if (!value_at(d, x)) {
-            if (x->op == OP_input) {
+            if (x->op == OP_own_gradient) { /* has the value of y */
+                if (!value_at(d, x->in[0])) {
+                    list_push(d->arena, &stack, x->in[0]);
+                    continue;
+                }
+                s->value.at[x->id] = s->value.at[x->in[0]->id];
+            } else if (x->op == OP_input) {
                 s->value.at[x->id] = value_of_input(d, x);
             } else if (!is_cheap(x)) {
                 s->value.at[x->id] = bind(d, &s->seqs, x, NULL);

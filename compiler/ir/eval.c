@@ -70,7 +70,8 @@ static const EvalFn functions[NOP] = {
 /* Operations whose value is an operand's memory, or is bound from outside. */
 static bool is_alias(Op op)
 {
-    return op == OP_input || op == OP_reshape || op == OP_result || op == OP_scan;
+    return op == OP_input || op == OP_reshape || op == OP_result || op == OP_scan ||
+           op == OP_own_gradient || op == OP_arriving;
 }
 
 /* ---- values ---- */
@@ -358,7 +359,7 @@ static void run_node(Eval *e, Frame *f, const Node *n)
         f->in[k] = &f->value[n->in[k]->id];
     if (n->op == OP_scan)
         run_scan(e, f, n);
-    else if (n->op == OP_reshape)
+    else if (n->op == OP_reshape || n->op == OP_own_gradient || n->op == OP_arriving)
         out->data = f->in[0]->data;
     else if (n->op == OP_result)
         out->data = f->loop[n->in[0]->id].result[attr_int(n, ATTR_index, 0)].data;

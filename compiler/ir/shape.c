@@ -169,6 +169,33 @@ static bool check_sum_shards(Check *c)
     return true;
 }
 
+/* y, its arriving, then pairs whose second has the shape that the first is broadcast to. */
+static bool check_own_gradient(Check *c)
+{
+    Shape s;
+    if (c->nin < 2 || c->nin % 2 || c->in[1]->op != OP_arriving || c->in[1]->in[0] != c->in[0])
+        return check_fail(c, "the operands are y, its arriving gradient and pairs x, dx");
+    for (int i = 2; i < c->nin; i += 2) {
+        const Node *x = c->in[i], *dx = c->in[i + 1];
+        if (x->dtype != dx->dtype || !shape_broadcast(&x->shape, &dx->shape, &s) ||
+            !shape_equal(&s, &dx->shape))
+            return check_fail(c, "the gradient of %s is %s", check_shape(c, i),
+                              check_shape(c, i + 1));
+    }
+    c->dt = c->in[0]->dtype;
+    c->s = c->in[0]->shape;
+    return true;
+}
+
+static bool check_arriving(Check *c)
+{
+    if (!dtype_is_float(c->in[0]->dtype))
+        return check_fail(c, "no gradient arrives at %s", dtype_name(c->in[0]->dtype));
+    c->dt = c->in[0]->dtype;
+    c->s = c->in[0]->shape;
+    return true;
+}
+
 /* The shape of rows of `table` taken by `indices`. */
 static bool rows_of(Check *c, const Shape *table, const Node *indices, Shape *out)
 {
@@ -243,6 +270,8 @@ static const Rule rules[NOP] = {
     [OP_row] = check_leaf,
     [OP_random] = check_random,
     [OP_orthogonal] = check_orthogonal,
+    [OP_own_gradient] = check_own_gradient,
+    [OP_arriving] = check_arriving,
     [OP_cast] = check_cast,
     [OP_broadcast] = check_broadcast,
     [OP_reshape] = check_reshape,

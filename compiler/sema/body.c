@@ -367,6 +367,8 @@ static bool run_stmt(Expander *x, Frame *f, const Stmt *s)
         return run_output(x, f, s);
     case ST_update:
         return run_update(x, f, s);
+    case ST_gradient:
+        return run_gradient(x, f, s);
     case ST_repeat:
         return run_repeat(x, f, s);
     case ST_for:

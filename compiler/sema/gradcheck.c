@@ -162,6 +162,7 @@ static Graph *attempt(Unit *u, const Definition *def, const Guess *guess, int64_
     Graph *g = graph_new(u->state->a, def->name);
     Trial t = {.x = expander_new(copy, g, FORWARD_evaluate, false), .def = def, .guess = guess,
                .argument = argument};
+    t.x->differentiated = true;
     Val v = run_definition(&t);
     Node *total = scalar_of(t.x, &v, NULL);
     bool ok = diag_ok(d) && total;

@@ -221,6 +221,10 @@ typedef struct {
     bool (*define)(Expander *x, Frame *f, int index, Val v, Span at);   /* name[t] = v */
 } FrameHooks;
 
+/* `gradient x = dx` in a function; x and dx null where the argument is no tensor. */
+typedef struct { const char *name; Span span; Node *arriving, *x, *dx; } Own;
+enum { OWN_MOST = 64 }; /* arguments of a function */
+
 /* One body being expanded. Statements of repeat, for and if share its scope. */
 struct Frame {
     Frame *outer;
@@ -242,6 +246,7 @@ struct Frame {
     Span first_bare, first_named;   /* to report mixing */
     LIST(const Declarator *) declared; /* params, buffers, states */
     bool failed, mixed;
+    LIST(Own) own;                  /* gradients that the function states: own.c */
     struct CellState *cell;         /* cells: rnn.c */
 };
 
@@ -274,6 +279,7 @@ struct Expander {
     Graph *g;                       /* being built; a body while in a cell */
     Graph *top;                     /* the outermost */
     bool training;
+    bool differentiated;            /* what is built here goes through grad/ */
     Purpose purpose;
     Dtype real;
     Frame *frame;
@@ -448,6 +454,10 @@ Val call_value(Expander *x, const Val *callee, const CallArg *args, int nargs, S
 Val apply(Expander *x, const Val *callee, unsigned kinds, const CallArg *in, int nin, Span at);
 Val apply1(Expander *x, const Val *callee, unsigned kinds, Val in, Span at);
 Val apply2(Expander *x, const Val *callee, unsigned kinds, Val in0, Val in1, Span at);
+/* `gradient x = e` in a function's body. */
+bool run_gradient(Expander *x, Frame *f, const Stmt *s);
+/* The value `out` of a function with the gradients that its body states. */
+Val own_gradient(Expander *x, const Frame *f, Val out);
 /* A definition, recipe, string or bare name as a recipe of one of `kinds`; null
  * after reporting ("unknown loss 'mze'; did you mean mse"). `what`: "loss". */
 Recipe *recipe_of(Expander *x, const Val *v, unsigned kinds, const char *what, Span at);

@@ -284,6 +284,7 @@ Graph *unit_forward(Unit *u, Purpose purpose)
     Session *s = u->session;
     Graph *g = graph_new(s->arena, u->name);
     Expander *x = expander_new(u, g, purpose, purpose == FORWARD_train);
+    x->differentiated = purpose == FORWARD_train;
     if (!expand(u, x))
         return NULL;
     order_params(x);

@@ -34,3 +34,41 @@ out_has 'leaky/W .* ok'
 out_has 'dense/kernel .* ok'
 weft 0 gradcheck own.model --json
 [ "$(json gradcheck ok)" = true ] || fail "not ok"
+
+# A function that states its gradient, in a cell: right, and other than the slope on purpose.
+cat >stated.model <<'END'
+function cube(x) {
+    output x * x * x
+    gradient x = 3 * grad * x * x
+}
+
+function through(x) {
+    output round(x)
+    gradient x = grad
+}
+
+function scaled(x, w) {
+    output x * w
+    gradient x = grad * w
+    gradient w = grad * x
+}
+
+cell Own(units) {
+    input x
+    state h[units]
+    param W[dim(x), units] = glorot_uniform, s[units] = ones
+    h[t] = tanh(scaled(cube(x @ W + h[t-1]), s))
+    output h[t]
+}
+
+model stated {
+    input x[5, 4]
+    Own(3)
+}
+END
+weft 0 gradcheck stated.model
+out_has 'own/W .* ok'
+out_has 'own/s .* ok'
+out_has 'differs, as stated'
+out_lacks WRONG
+weft 0 gradcheck stated.model --json

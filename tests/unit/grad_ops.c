@@ -333,6 +333,18 @@ static void check_random(Arena *a)
     finish(c, node2(c->g, OP_mul, case_input(c, "N3", "any"), u));
 }
 
+/* x**3 that states its gradient, and states it right. */
+static void check_own_gradient(Arena *a)
+{
+    Case *c = case_new(a, "own_gradient");
+    Node *x = case_input(c, "N3", "any");
+    Node *y = node2(c->g, OP_mul, x, node2(c->g, OP_mul, x, x));
+    Node *g = node1(c->g, OP_arriving, y);
+    Node *three = node2(c->g, OP_mul, make_const(c->g, 3), node2(c->g, OP_mul, x, x));
+    Node *in[] = {y, g, x, node2(c->g, OP_mul, g, three)};
+    finish(c, node_new(c->g, OP_own_gradient, (Span){0}, in, 4, NULL, 0));
+}
+
 /* ---- the table ---- */
 
 typedef void (*Builder)(Arena *a);
@@ -346,6 +358,7 @@ static const Builder builders[NOP] = {
     [OP_contract] = check_contract,     [OP_batch_contract] = check_batch,
     [OP_sum_shards] = check_batch,      [OP_gather] = check_gather,
     [OP_scatter_add] = check_scatter_add, [OP_random] = check_random,
+    [OP_own_gradient] = check_own_gradient, [OP_arriving] = check_own_gradient,
 };
 
 /* Leaves, integers, and what unit.grad_scan checks. */

@@ -242,6 +242,14 @@ static const Case cases[] = {
     {"sum_shards %g : f32[28, 50]", NULL},
     {"sum_shards %w : f32[50]", "the operand is not a tensor of shards"},
 
+    /* a gradient that a function states */
+    {"arriving %x : f32[N, 28]", NULL},
+    {"arriving %idx : i32[N, 20]", "no gradient arrives at i32"},
+    {"own_gradient %x, %arr, %v, %x : f32[N, 28]", NULL},
+    {"own_gradient %x, %x : f32[N, 28]",
+     "the operands are y, its arriving gradient and pairs x, dx"},
+    {"own_gradient %x, %arr, %x, %v : f32[N, 28]", "the gradient of [28] is [28]"},
+
     /* indexed */
     {"gather %w, %idx : f32[N, 20, 50]", NULL},
     {"gather %w, %x : f32[N, 28, 50]", "indices are i32, found f32"},
@@ -287,6 +295,7 @@ static const Case cases[] = {
 };
 
 static const char more[] =
+    "%arr = arriving %x : f32[N, 28]\n"
     "%r = gather %w, %idx : f32[N, 20, 50]\n"
     "%loop = scan %x, %seq {ncarry=1, nseq=1, length=T} body b {\n"
     " %h = input {role=body, name=\"h\"} : f32[N, 28]\n"
