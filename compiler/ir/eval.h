@@ -12,7 +12,7 @@
  *   gather, scatter_add   an index out of range takes the nearest row;
  *                scatter_add adds in the order of the indices, row-major
  *   sum_shards   begins with the first shard's partial
- *   orthogonal   its steps are in eval_real.inc
+ *   orthogonal   its steps are in eval_orthogonal.inc
  *   scan         rows go through the loop together, but block by block where a
  *                carry of shards has several blocks (see contract.h)
  */
