@@ -2,9 +2,11 @@
 #include "driver/job.h"
 
 #include "progress.h"
+#include "system.h"
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@ bool job_begin(Job *j)
     int64_t threads = 0;
     bool ok = option_integer(o, j->diag, OPT_threads, 1, 4096, &threads);
     j->threads = (int)threads;
+    omp_set_num_threads(j->threads ? j->threads : system_threads()); /* the interpreter's */
     return pass_options(j->arena, j->diag, o, &j->passes) && ok;
 }
 

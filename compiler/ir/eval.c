@@ -7,6 +7,7 @@
  * its sums go through the loop block by block (ir/contract.h), and so does then
  * everything else in that body. */
 #include "ir/eval_in.h"
+#include "ir/flush.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -389,46 +390,6 @@ static void frame_run(Eval *e, Frame *f, bool first)
     }
 }
 
-/* ---- denormal numbers count as zero ---- */
-
-#if defined(__SSE__)
-#include <xmmintrin.h>
-static unsigned flush_begin(void)
-{
-    unsigned old = _mm_getcsr();
-    _mm_setcsr(old | 0x8040); /* results (FTZ) and operands (DAZ) */
-    return old;
-}
-
-static void flush_end(unsigned old)
-{
-    _mm_setcsr(old);
-}
-#elif defined(__aarch64__)
-static unsigned long flush_begin(void)
-{
-    unsigned long old;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
-    __asm__ volatile("msr fpcr, %0" : : "r"(old | 1ul << 24));
-    return old;
-}
-
-static void flush_end(unsigned long old)
-{
-    __asm__ volatile("msr fpcr, %0" : : "r"(old));
-}
-#else
-static int flush_begin(void)
-{
-    return 0;
-}
-
-static void flush_end(int old)
-{
-    (void)old;
-}
-#endif
-
 /* ---- the entry ---- */
 
 static void bind_inputs(Eval *e, Frame *f, const Value *in)
@@ -453,7 +414,7 @@ const Node *graph_eval(Arena *a, const Graph *g, EvalSizes sizes, const Value *i
         e.lengths[i] = sizes.lengths[i];
     e.lengths[SYM_S] = shard_count(e.lengths[SYM_N]);
     memcpy(e.whole, e.lengths, sizeof e.whole);
-    __typeof__(flush_begin()) mode = flush_begin();
+    FlushMode mode = flush_begin();
     Frame *f = frame_new(&e, g, g->inputs.n);
     bind_inputs(&e, f, in);
     frame_run(&e, f, true);
