@@ -82,6 +82,11 @@ const Port *program_port(const Program *p, int i)
     return &p->port[i];
 }
 
+const char *program_target(const Program *p)
+{
+    return p->target;
+}
+
 int program_find(const Program *p, Role role, const char *name)
 {
     for (int i = 0; i < p->nport; i++)

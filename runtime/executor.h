@@ -26,6 +26,8 @@ typedef struct {
 
 int program_nport(const Program *p);
 const Port *program_port(const Program *p, int i);
+/* "x86-64 znver4 avx512": what the code was made for, and its bits are promised for. */
+const char *program_target(const Program *p);
 /* The port's index, -1 when the program has none of that role and name. */
 int program_find(const Program *p, Role role, const char *name);
 

@@ -44,6 +44,7 @@ typedef struct {
     KernelFn run;
     int64_t units;         /* chunks, each a call */
     int level;
+    int64_t code;          /* where its function begins in the image (code.h) */
 } Task;
 
 typedef struct {
@@ -53,6 +54,7 @@ typedef struct {
 } ProgramPhase;
 
 struct Program {
+    const char *target;           /* what the code, and so the bits, were made for */
     int nport, nstore, nphase;
     int loss_port;                /* -1: none */
     int loss_phase, loss_level;   /* behind which it is known, and decides about updates */

@@ -74,19 +74,15 @@ static void find_ports(Engine *e)
 }
 
 Engine *engine_new(Arena *a, Diag *d, Span at, const Graph *g, bool interpret,
-                   const JitOptions *jit)
+                   const CodeOptions *code)
 {
     Engine *e = NEW(a, Engine);
     e->arena = a;
     e->graph = g;
     if (!interpret) {
-        const char *why = NULL;
-        e->program = jit_compile(g, jit, &why);
-        if (!e->program) {
-            unsupported_at(d, at, "this cannot be compiled yet: %s (--interpret runs it, slowly)",
-                           why ? why : "no reason was given");
+        e->program = code_program(d, at, g, code);
+        if (!e->program)
             return NULL;
-        }
     }
     find_ports(e);
     return e;
@@ -106,6 +102,11 @@ const Graph *engine_graph(const Engine *e)
 bool engine_interprets(const Engine *e)
 {
     return !e->program;
+}
+
+const char *engine_target(const Engine *e)
+{
+    return e->program ? program_target(e->program) : "reference interpreter";
 }
 
 int engine_nport(const Engine *e)

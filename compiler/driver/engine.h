@@ -7,7 +7,7 @@
 #ifndef WEFT_ENGINE_H
 #define WEFT_ENGINE_H
 
-#include "emit/jit.h"
+#include "driver/code.h"
 #include "executor.h"
 #include "ir/graph.h"
 
@@ -16,11 +16,13 @@ typedef struct Engine Engine;
 /* An engine for g, which must outlive it. Reports at `at` what compiled code
  * cannot do (and returns null). */
 Engine *engine_new(Arena *a, Diag *d, Span at, const Graph *g, bool interpret,
-                   const JitOptions *jit);
+                   const CodeOptions *code);
 void engine_free(Engine *e);
 
 const Graph *engine_graph(const Engine *e);
 bool engine_interprets(const Engine *e);
+/* What the code was made for; "reference interpreter" without code. */
+const char *engine_target(const Engine *e);
 int engine_nport(const Engine *e);
 const Port *engine_port(const Engine *e, int i);
 int engine_find(const Engine *e, Role role, const char *name); /* -1 when absent */

@@ -114,10 +114,10 @@ bool job_fit(Job *j, Store *s, int64_t samples)
     bool ok = true;
     for (int i = 0; ok && unit_fit(j->unit, i, &info); i++) {
         Arena *a = arena_new();
-        const JitOptions jit = {.diag = j->diag};
+        const CodeOptions code = job_code(j);
         graph_drop_unused_data(info.graph);
         Engine *e = engine_new(a, j->diag, info.span, info.graph,
-                               option_on(j->options, OPT_interpret), &jit);
+                               option_on(j->options, OPT_interpret), &code);
         ok = e && run(j, a, e, &info, s, samples);
         engine_free(e);
         arena_free(a);

@@ -249,6 +249,18 @@ char *job_hash(const Job *j, Arena *a)
 
 /* ---- engines ---- */
 
+CodeOptions job_code(Job *j)
+{
+    const char *why;
+    if (!j->cache_known && !option_on(j->options, OPT_no_cache)) {
+        j->cache = cache_open(j->arena, j->options->value[OPT_cache_dir], &why);
+        if (!j->cache && why)
+            warning_at(j->diag, nowhere, "compiled code is not kept in %s", why);
+    }
+    j->cache_known = true;
+    return (CodeOptions){{.diag = j->diag}, j->cache, &j->compiled};
+}
+
 Engine *job_engine(Job *j, Pipeline which, bool *stopped)
 {
     const Options *o = j->options;
@@ -261,8 +273,10 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped)
         error_at(j->diag, nowhere, "--emit-dump %s: expected kernel, llvm or asm", dump);
         return NULL;
     }
-    JitOptions jit = {.diag = j->diag, .dump = dump, .debug = option_on(j->options, OPT_debug)};
-    return engine_new(j->arena, j->diag, j->unit->span, g, option_on(o, OPT_interpret), &jit);
+    CodeOptions code = job_code(j);
+    code.jit.dump = dump;
+    code.jit.debug = option_on(o, OPT_debug);
+    return engine_new(j->arena, j->diag, j->unit->span, g, option_on(o, OPT_interpret), &code);
 }
 
 void scalars_bind(Arena *a, Scalars *s, Engine *e)

@@ -27,6 +27,9 @@ typedef struct {
     Dataset *data;            /* null: no data block, or only its recorded facts are known */
     DataPlaces places;
     Loader *loader;
+    const Cache *cache;       /* of compiled code; null: none */
+    bool cache_known;
+    int compiled;             /* programs that did not come from there */
     bool json, quiet;
     int threads;              /* as asked, 0: all */
 } Job;
@@ -60,6 +63,8 @@ bool job_lengths(const Job *j, const Graph *g, int64_t lengths[SYM_MOST]);
 /* Reports labels that a graph's one_hot or Embedding cannot take. */
 bool job_check_labels(const Job *j, const Graph *g);
 
+/* How code is made or found for this job: through the cache that the options name. */
+CodeOptions job_code(Job *j);
 /* An engine for a pipeline of the unit. *stopped: --stop-after was reached. */
 Engine *job_engine(Job *j, Pipeline which, bool *stopped);
 

@@ -76,6 +76,9 @@ static void start_line(const Training *t)
         json_field_number("gflop_per_step",
                           1e-9 * graph_flops(engine_graph(t->engine), t->batch, t->lengths)),
         json_field_number("compile_seconds", t->compile_seconds),
+        json_field_bool("from_cache", !engine_interprets(t->engine) && t->job->compiled == 0),
+        json_field_number("start_seconds", system_seconds() - t->job->started),
+        json_field_integer("peak_bytes", (int64_t)system_peak()),
         json_field_integer("threads", threads_of(t)),
         json_field_text("target", target_of(t)),
         json_field_text("dtype", dtype_name(t->job->session->real)),
@@ -103,9 +106,10 @@ void report_start(const Training *t)
     if (t->validation)
         fprintf(stderr, ", %s for validation%s", text_count(a, t->validation),
                 t->validate_test ? " (the test part)" : "");
-    fprintf(stderr, "\ncompiled in %.0f ms for %s, %d thread%s; run folder %s\n",
-            1e3 * t->compile_seconds, target_of(t), threads_of(t), threads_of(t) == 1 ? "" : "s",
-            t->run->dir);
+    bool cached = !engine_interprets(t->engine) && t->job->compiled == 0;
+    fprintf(stderr, "\n%s in %.0f ms for %s, %d thread%s; run folder %s\n",
+            cached ? "code from the cache" : "compiled", 1e3 * t->compile_seconds, target_of(t),
+            threads_of(t), threads_of(t) == 1 ? "" : "s", t->run->dir);
     if (t->state.epoch >= t->epochs)
         fprintf(stderr, "nothing is left to train: %lld epochs are done and epochs is %lld\n",
                 (long long)t->state.epoch, (long long)t->epochs);

@@ -134,7 +134,7 @@ static bool start_fresh(Training *t)
 {
     Job *j = t->job;
     t->state.learning_rate = 1;
-    t->state.target = option_on(j->options, OPT_interpret) ? "reference interpreter" : jit_target();
+    t->state.target = engine_target(t->engine);
     t->state.model_hash = job_hash(j, t->arena);
     store_init(t->store, t->init, (int32_t)t->state.seed);
     if (!option_on(j->options, OPT_weights))
@@ -142,17 +142,14 @@ static bool start_fresh(Training *t)
     return job_weights_path(j) && job_read_weights(j, t->store, job_weights_path(j));
 }
 
-/* The same bits are promised only for the same model, type and target. */
-static bool check_resumed(Training *t, const char *path, const char *target)
+/* The same bits are promised only for the same model and type ... */
+static bool check_resumed(Training *t, const char *path)
 {
     Diag *d = t->job->diag;
     const TrainState *s = &t->state;
     if (s->model_hash && strcmp(s->model_hash, job_hash(t->job, t->arena)) != 0)
         return error_at(d, nowhere, "%s was trained with another model than %s is now", path,
                         t->job->path);
-    if (s->target && strcmp(s->target, target) != 0)
-        warning_at(d, nowhere, "%s was trained on %s, this is %s: results may differ in the last "
-                   "bits", path, s->target, target);
     if (s->position > t->samples)
         return error_at(d, nowhere, "%s stopped after %lld samples of an epoch, and there are only "
                         "%lld now: the data are not the same", path, (long long)s->position,
@@ -170,16 +167,20 @@ static Weights *open_resumed(Training *t, const char *dir)
     Weights *w = weights_read(t->arena, d, nowhere, t->run->last);
     if (!w || !train_state_load(t->arena, d, nowhere, t->run->last, w, &t->state))
         return NULL;
-    bool interpret = option_on(t->job->options, OPT_interpret);
-    if (!check_resumed(t, t->run->last, interpret ? "reference interpreter" : jit_target()))
+    if (!check_resumed(t, t->run->last))
         return NULL;
     t->resumed = true;
     return w;
 }
 
-/* Once states have memory: everything from the file, to the bit. */
+/* Once states have memory: everything from the file, to the bit. The same bits are promised only
+ * for the same target, too. */
 static bool restore(Training *t, const Weights *w)
 {
+    const char *was = t->state.target, *is = engine_target(t->engine);
+    if (was && strcmp(was, is) != 0)
+        warning_at(t->job->diag, nowhere, "%s was trained on %s, this is %s: results may differ "
+                   "in the last bits", t->run->last, was, is);
     if (!store_load(t->store, t->job->diag, t->run->last, w, true))
         return false;
     if (!tally_load(t->tally, t->state.nsum, t->state.sums))

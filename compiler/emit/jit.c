@@ -1,19 +1,29 @@
-/* From a graph to a Program: lower, emit, optimise, generate code, link. */
+/* Programs in memory: an image that is mapped or, for gdb, LLVM's own JIT. */
+#define _GNU_SOURCE
 #include "emit/jit.h"
 
+#include "emit/compile.h"
 #include "emit/emit.h"
-#include "emit/pages.h"
-#include "system.h"
+#include "emit/link.h"
 
-#include <llvm-c/Analysis.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/LLJITUtils.h>
 #include <llvm-c/Orc.h>
-#include <llvm-c/Target.h>
-#include <llvm-c/Transforms/PassBuilder.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
+
+Program *jit_image(Arena *a, const Graph *g, const JitOptions *o, CodeImage *image,
+                   const char **why)
+{
+    Compiled c;
+    if (!compile_graph(a, g, o, &c, why))
+        return NULL;
+    image_link(a, c.object, c.nobject, c.program, image);
+    return c.program;
+}
+
+/* ---- LLVM's JIT ---- */
 
 typedef struct {
     Arena *arena;
@@ -23,379 +33,91 @@ typedef struct {
 static void release(void *p)
 {
     Owner *o = p;
-    if (o->jit)
-        LLVMConsumeError(LLVMOrcDisposeLLJIT(o->jit));
+    LLVMConsumeError(LLVMOrcDisposeLLJIT(o->jit));
     arena_free(o->arena);
 }
 
-static _Noreturn void llvm_bug(const char *what, LLVMErrorRef error)
+static void check(const char *what, LLVMErrorRef error)
 {
-    char *text = LLVMGetErrorMessage(error);
-    bug("%s: %s", what, text);
+    if (error)
+        bug("%s: %s", what, LLVMGetErrorMessage(error));
 }
 
-/* ---- the target ---- */
-
-static void initialise_targets(void)
-{
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-}
-
-static LLVMTargetMachineRef machine_new(const JitOptions *o)
-{
-    char *triple = LLVMGetDefaultTargetTriple(), *error = NULL;
-    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-    LLVMTargetRef target;
-    if (LLVMGetTargetFromTriple(triple, &target, &error))
-        bug("no code generator for %s: %s", triple, error);
-    LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
-        target, triple, o->cpu ? o->cpu : cpu, o->cpu ? (o->features ? o->features : "") : features,
-        LLVMCodeGenLevelLess, LLVMRelocPIC, LLVMCodeModelDefault);
-    LLVMDisposeMessage(triple);
-    LLVMDisposeMessage(cpu);
-    LLVMDisposeMessage(features);
-    return tm;
-}
-
-/* What code for a processor looks like when it multiplies and adds more vectors
- * than 16 registers hold: LLVM tells its features in no other way. */
-static char *sample_code(LLVMContextRef cx, LLVMTargetMachineRef tm)
-{
-    enum { VECTORS = 18 };
-    LLVMModuleRef m = LLVMModuleCreateWithNameInContext("sample", cx);
-    LLVMBuilderRef b = LLVMCreateBuilderInContext(cx);
-    LLVMTypeRef t = LLVMVectorType(LLVMFloatTypeInContext(cx), 16);
-    LLVMTypeRef ptr = LLVMPointerTypeInContext(cx, 0);
-    V fn = LLVMAddFunction(m, "f", LLVMFunctionType(LLVMVoidTypeInContext(cx), &ptr, 1, 0));
-    V p = LLVMGetParam(fn, 0), v[VECTORS];
-    LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(cx, fn, ""));
-    for (int i = 0; i < VECTORS; i++) {
-        v[i] = LLVMBuildLoad2(b, t, p, "");
-        LLVMSetVolatile(v[i], 1);
-    }
-    unsigned id = LLVMLookupIntrinsicID("llvm.fma", 8);
-    V fma = LLVMGetIntrinsicDeclaration(m, id, &t, 1);
-    v[0] = LLVMBuildCall2(b, LLVMIntrinsicGetType(cx, id, &t, 1), fma, v, 3, "");
-    for (int i = 0; i < VECTORS; i++)
-        LLVMSetVolatile(LLVMBuildStore(b, v[i], p), 1);
-    LLVMBuildRetVoid(b);
-    LLVMMemoryBufferRef out;
-    char *error = NULL;
-    if (LLVMTargetMachineEmitToMemoryBuffer(tm, m, LLVMAssemblyFile, &error, &out))
-        bug("no code for this processor: %s", error);
-    char *text = strdup(LLVMGetBufferStart(out));
-    LLVMDisposeMemoryBuffer(out);
-    LLVMDisposeBuilder(b);
-    LLVMDisposeModule(m);
-    return text;
-}
-
-/* Vector width in bytes and registers: from the host's features, or from code
- * made for the processor asked for. */
-static void set_widths(Emit *e, LLVMTargetMachineRef tm, const JitOptions *o)
-{
-    char *text = o->cpu ? sample_code(e->cx, tm) : LLVMGetTargetMachineFeatureString(tm);
-    const char *wide = o->cpu ? "zmm" : "+avx512vl", *fma = o->cpu ? "vfmadd" : "+fma";
-    const char *many = o->cpu ? "mm17" : "+avx512vl";
-    int bytes = strstr(text, wide) ? 64 : strstr(text, fma) ? 32 : 16;
-    e->registers = strstr(text, many) ? 32 : 16;
-    e->width = bytes / dtype_size(e->k->real);
-    e->parts = BLOCK_ROWS / e->width;
-    if (o->cpu)
-        free(text);
-    else
-        LLVMDisposeMessage(text);
-}
-
-const char *jit_target(void)
-{
-    static char text[128];
-    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-    snprintf(text, sizeof text, "x86-64 %s %s", cpu,
-             strstr(features, "+avx512f") ? "avx512" : strstr(features, "+avx2") ? "avx2" : "sse2");
-    LLVMDisposeMessage(cpu);
-    LLVMDisposeMessage(features);
-    return text;
-}
-
-/* ---- emission ---- */
-
-static Emit *emit_new(Arena *a, const Kernel *k, const JitOptions *o)
-{
-    Emit *e = NEW(a, Emit);
-    e->arena = a;
-    e->k = k;
-    e->diag = o->diag;
-    e->cx = LLVMContextCreate();
-    e->m = LLVMModuleCreateWithNameInContext("weft", e->cx);
-    e->b = LLVMCreateBuilderInContext(e->cx);
-    e->i1 = LLVMInt1TypeInContext(e->cx);
-    e->i8 = LLVMInt8TypeInContext(e->cx);
-    e->i16 = LLVMInt16TypeInContext(e->cx);
-    e->i32 = LLVMInt32TypeInContext(e->cx);
-    e->i64 = LLVMInt64TypeInContext(e->cx);
-    e->f32 = LLVMFloatTypeInContext(e->cx);
-    e->f64 = LLVMDoubleTypeInContext(e->cx);
-    e->ptr = LLVMPointerTypeInContext(e->cx, 0);
-    e->none = LLVMVoidTypeInContext(e->cx);
-    e->kernel_type = LLVMFunctionType(e->none, &e->ptr, 1, 0);
-    return e;
-}
-
-static void optimise(Emit *e, LLVMTargetMachineRef tm)
-{
-    char *error = NULL;
-    if (LLVMVerifyModule(e->m, LLVMReturnStatusAction, &error)) {
-        LLVMDumpModule(e->m);
-        bug("the code made is not sound: %s", error);
-    }
-    LLVMDisposeMessage(error);
-    /* The IR is vectorised by hand: the heavier passes find nothing in it. */
-    const char *passes = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,"
-                         "loop-mssa(licm),gvn)";
-    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef failed = LLVMRunPasses(e->m, passes, tm, options);
-    if (failed)
-        llvm_bug("the passes do not run", failed);
-    LLVMDisposePassBuilderOptions(options);
-}
-
-static LLVMMemoryBufferRef generate(Emit *e, LLVMTargetMachineRef tm, const JitOptions *o)
-{
-    LLVMMemoryBufferRef object;
-    char *error = NULL;
-    if (o->dump && !strcmp(o->dump, "llvm")) {
-        char *text = LLVMPrintModuleToString(e->m);
-        fputs(text, stderr);
-        LLVMDisposeMessage(text);
-    }
-    if (o->dump && !strcmp(o->dump, "asm")) {
-        LLVMModuleRef copy = LLVMCloneModule(e->m);
-        if (!LLVMTargetMachineEmitToMemoryBuffer(tm, copy, LLVMAssemblyFile, &error, &object)) {
-            fwrite(LLVMGetBufferStart(object), 1, LLVMGetBufferSize(object), stderr);
-            LLVMDisposeMemoryBuffer(object);
-        }
-        LLVMDisposeModule(copy);
-    }
-    if (LLVMTargetMachineEmitToMemoryBuffer(tm, e->m, LLVMObjectFile, &error, &object))
-        bug("no code for this program: %s", error);
-    return object;
-}
-
-/* ---- the program ---- */
-
-static void describe_ports(Arena *a, const Kernel *k, Program *p)
-{
-    p->nport = k->ports.n;
-    p->loss_port = k->loss_port;
-    p->loss_phase = k->loss_phase;
-    p->loss_level = k->loss_level;
-    p->port = NEW_ARRAY(a, Port, k->ports.n + 1);
-    for (int i = 0; i < k->ports.n; i++) {
-        const KernelPort *from = &k->ports.at[i];
-        p->port[i] = (Port){from->role,  arena_strdup(a, from->name), from->dtype,
-                            from->shape, from->is_output,             from->is_input};
-    }
-}
-
-static void describe_stores(Arena *a, Emit *e, Program *p)
-{
-    static const StoreKind kinds[] = {[MEM_port] = STORE_port,     [MEM_worker] = STORE_worker,
-                                      [MEM_block] = STORE_block,   [MEM_shard] = STORE_shard,
-                                      [MEM_shared] = STORE_shared};
-    const Kernel *k = e->k;
-    p->nstore = k->buffers.n;
-    p->store = NEW_ARRAY(a, StoreInfo, k->buffers.n + 1);
-    for (int i = 0; i < k->buffers.n; i++) {
-        const Buffer *b = k->buffers.at[i];
-        StoreInfo *s = &p->store[i];
-        s->kind = kinds[b->mem];
-        s->port = b->port;
-        s->first = b->first;
-        s->last = b->last;
-        s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? BLOCK_ROWS : 1) * b->slots;
-        s->ndim = b->shape.rank;
-        memcpy(s->dim, b->shape.d, sizeof s->dim);
-        int64_t last = buffer_last(e, b);
-        if (last)
-            s->dim[s->ndim - 1] = dim_int(last);
-        if (b->literal)
-            s->unit = 0;
-    }
-}
-
-static KernelFn look_up(LLVMOrcLLJITRef jit, const char *name)
+static uint64_t look_up(LLVMOrcLLJITRef jit, const char *name)
 {
     LLVMOrcExecutorAddress at = 0;
-    LLVMErrorRef error = LLVMOrcLLJITLookup(jit, &at, name);
-    if (error)
-        llvm_bug(name, error);
-    return (KernelFn)(uintptr_t)at;
+    check(name, LLVMOrcLLJITLookup(jit, &at, name));
+    return at;
 }
 
-static LLVMOrcLLJITRef link_objects(LLVMMemoryBufferRef *object, int n, bool debug)
+static LLVMOrcLLJITRef link_objects(const Compiled *c)
 {
     LLVMOrcLLJITRef jit;
-    LLVMErrorRef error = LLVMOrcCreateLLJIT(&jit, NULL);
+    check("no JIT", LLVMOrcCreateLLJIT(&jit, NULL));
+    LLVMErrorRef error = LLVMOrcLLJITEnableDebugSupport(jit);
     if (error)
-        llvm_bug("no JIT", error);
-    if (debug && (error = LLVMOrcLLJITEnableDebugSupport(jit)))
         LLVMConsumeError(error); /* code without names is still code */
-    for (int i = 0; i < n; i++) {
-        error = LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), object[i]);
-        if (error)
-            llvm_bug("the code does not link", error);
+    for (int i = 0; i < c->nobject; i++) {
+        LLVMMemoryBufferRef copy = LLVMCreateMemoryBufferWithMemoryRangeCopy(
+            c->object[i].at, c->object[i].size, "weft");
+        LLVMOrcJITDylibRef to = LLVMOrcLLJITGetMainJITDylib(jit);
+        check("the code does not link", LLVMOrcLLJITAddObjectFile(jit, to, copy));
     }
     return jit;
 }
 
-/* ---- workers: each lowers and emits the same program in a context of its own,
- * and generates code for the functions that fall to it ---- */
-
-typedef struct {
-    Arena *scratch;
-    const Graph *g;
-    const JitOptions *o;
-    int worker, workers;
-    Program *p;            /* worker 0: described here, names in its arena */
-    Arena *keep;
-    const char *why;
-    LLVMMemoryBufferRef object;
-    LIST(const char *) names; /* with `debug`: its functions */
-    pthread_t thread;
-} Work;
-
-static void emit_phases(Work *w, Emit *e)
-{
-    const Kernel *k = e->k;
-    for (int i = 0; i < k->phases.n; i++) {
-        const Phase *from = k->phases.at[i];
-        int most = from->rows ? 1 : from->steps.n;
-        const char **names = NEW_ARRAY(w->scratch, const char *, most + 1);
-        int64_t *units = NEW_ARRAY(w->scratch, int64_t, most + 1);
-        int *levels = NEW_ARRAY(w->scratch, int, most + 1);
-        int n = phase_emit(e, from, i, names, units, levels);
-        if (!w->p)
-            continue;
-        ProgramPhase *to = &w->p->phase[i];
-        *to = (ProgramPhase){from->rows, n, from->nlevel, NEW_ARRAY(w->keep, Task, n + 1)};
-        for (int j = 0; j < n; j++)
-            to->task[j] = (Task){arena_strdup(w->keep, names[j]), NULL, units[j], levels[j]};
-    }
-}
-
-static void keep_names(Work *w, Emit *e)
-{
-    size_t length;
-    for (V f = LLVMGetFirstFunction(e->m); f; f = LLVMGetNextFunction(f))
-        if (LLVMCountBasicBlocks(f) > 0)
-            list_push(w->scratch, &w->names,
-                      arena_strdup(w->scratch, LLVMGetValueName2(f, &length)));
-}
-
-static void *work(void *arg)
-{
-    Work *w = arg;
-    Kernel *k = kernel_lower(w->scratch, graph_copy(w->scratch, w->g));
-    if (k->why) {
-        w->why = k->why;
-        return NULL;
-    }
-    if (w->p && w->o->dump && !strcmp(w->o->dump, "kernel"))
-        fputs(kernel_text(w->scratch, k), stderr);
-    Emit *e = emit_new(w->scratch, k, w->o);
-    e->worker = w->worker;
-    e->workers = w->workers;
-    LLVMTargetMachineRef tm = machine_new(w->o);
-    set_widths(e, tm, w->o);
-    char *triple = LLVMGetTargetMachineTriple(tm);
-    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
-    LLVMSetTarget(e->m, triple);
-    LLVMSetModuleDataLayout(e->m, layout);
-    if (w->p) {
-        w->p->nphase = k->phases.n;
-        w->p->phase = NEW_ARRAY(w->keep, ProgramPhase, k->phases.n + 1);
-        describe_ports(w->keep, k, w->p);
-        describe_stores(w->keep, e, w->p);
-    }
-    if (w->o->debug && w->o->diag)
-        debug_begin(e);
-    emit_phases(w, e);
-    debug_end(e);
-    if (w->o->debug)
-        keep_names(w, e);
-    optimise(e, tm);
-    w->object = generate(e, tm, w->o);
-    LLVMDisposeTargetData(layout);
-    LLVMDisposeMessage(triple);
-    LLVMDisposeTargetMachine(tm);
-    LLVMDisposeBuilder(e->b);
-    LLVMDisposeModule(e->m);
-    LLVMContextDispose(e->cx);
-    return NULL;
-}
-
 /* Tells perf where each kernel lies. */
-static void name_code(LLVMOrcLLJITRef jit, const Work *w, int n)
+static void name_code(Arena *a, LLVMOrcLLJITRef jit, const Compiled *c)
 {
-    Arena *a = w[0].scratch;
     LIST(CodeName) all = {0};
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < w[i].names.n; j++) {
-            CodeName c = {(uint64_t)(uintptr_t)look_up(jit, w[i].names.at[j]), w[i].names.at[j]};
-            list_push(a, &all, c);
-        }
+    for (int i = 0; i < c->names.n; i++) {
+        CodeName name = {look_up(jit, c->names.at[i]), c->names.at[i]};
+        list_push(a, &all, name);
+    }
     debug_perf_map(all.at, all.n);
+}
+
+static Program *debug_compile(Arena *a, const Graph *g, const JitOptions *o, const char **why)
+{
+    Compiled c;
+    if (!compile_graph(a, g, o, &c, why))
+        return NULL;
+    Owner *owner = NEW(a, Owner);
+    *owner = (Owner){a, link_objects(&c)};
+    name_code(a, owner->jit, &c);
+    for (int i = 0; i < c.program->nphase; i++)
+        for (int j = 0; j < c.program->phase[i].ntask; j++) {
+            Task *t = &c.program->phase[i].task[j];
+            t->run = (KernelFn)(uintptr_t)look_up(owner->jit, t->name);
+        }
+    c.program->owner = owner;
+    c.program->release = release;
+    return c.program;
 }
 
 Program *jit_compile(const Graph *g, const JitOptions *o, const char **why)
 {
-    enum { WORKERS_MOST = 4 };
-    pages_give_back(); /* what loading the library touched, and code generation will not */
-    initialise_targets();
     Arena *a = arena_new(); /* what the program needs as long as it lives */
-    Program *p = NEW(a, Program);
-    Owner *owner = NEW(a, Owner);
-    owner->arena = a;
-    p->release = release;
-    p->owner = owner;
-    Work w[WORKERS_MOST];
-    LLVMMemoryBufferRef object[WORKERS_MOST];
-    int n = system_threads() < WORKERS_MOST ? system_threads() : WORKERS_MOST, started = 1;
-    if (o->dump)
-        n = 1;
-    for (int i = 0; i < n; i++)
-        w[i] = (Work){.scratch = arena_new(), .g = g, .o = o, .worker = i, .workers = n};
-    w[0].p = p;
-    w[0].keep = a;
-    while (started < n && !pthread_create(&w[started].thread, NULL, work, &w[started]))
-        started++;
-    for (int i = 0; i < n; i++)
-        if (i == 0 || i >= started)
-            work(&w[i]);
-    for (int i = 1; i < started; i++)
-        pthread_join(w[i].thread, NULL);
-    bool failed = w[0].why != NULL;
-    if (failed)
-        *why = arena_strdup(g->arena, w[0].why);
-    for (int i = 0; i < n; i++)
-        object[i] = w[i].object;
-    if (!failed)
-        owner->jit = link_objects(object, n, o->debug);
-    if (!failed && o->debug)
-        name_code(owner->jit, w, n);
-    for (int i = 0; i < n; i++)
-        arena_free(w[i].scratch);
-    if (failed) {
-        arena_free(a);
-        return NULL;
+    CodeImage image;
+    Program *p = o->debug ? debug_compile(a, g, o, why) : jit_image(a, g, o, &image, why);
+    if (p && !o->debug && !code_map(a, p, &image)) {
+        *why = strerror(errno);
+        p = NULL;
     }
-    for (int i = 0; i < p->nphase; i++)
-        for (int j = 0; j < p->phase[i].ntask; j++)
-            p->phase[i].task[j].run = look_up(owner->jit, p->phase[i].task[j].name);
-    pages_give_back();
+    if (!p) {
+        *why = arena_strdup(g->arena, *why);
+        arena_free(a);
+    }
     return p;
 }
+
+/* ---- the shared object ---- */
+
+static const char *llvm_file(Arena *a)
+{
+    Dl_info info;
+    void *function = (void *)(uintptr_t)LLVMContextCreate;
+    return dladdr(function, &info) && info.dli_fname ? arena_strdup(a, info.dli_fname) : "";
+}
+
+const Emitter weft_emitter = {jit_image, jit_compile, llvm_file};

@@ -2,6 +2,7 @@
 #ifndef WEFT_JIT_H
 #define WEFT_JIT_H
 
+#include "code.h"
 #include "executor.h"
 #include "ir/graph.h"
 
@@ -13,12 +14,25 @@ typedef struct {
     const char *dump;      /* "kernel", "llvm", "asm" or null: what to print to stderr */
 } JitOptions;
 
-/* Compiles; bug() on what should not happen. Null with *why set when the graph
- * holds something that compiled code cannot do yet (exit 2 territory). The
+/* Compiles to a description in arena a and an image: code_map makes them a
+ * program, code_pack bytes for a file. Null with *why set (in a) when the graph
+ * holds something that compiled code cannot do yet (exit 2 territory); bug() on
+ * what should not happen. `debug` has no effect. */
+Program *jit_image(Arena *a, const Graph *g, const JitOptions *o, CodeImage *image,
+                   const char **why);
+
+/* Compiles and maps; with `debug` through LLVM's own JIT, which gdb knows. Null
+ * with *why set as above, or when the system denies executable memory. The
  * program is freed by program_free. */
 Program *jit_compile(const Graph *g, const JitOptions *o, const char **why);
 
-/* "x86-64 znver4 avx512": the target string that bits are promised for. */
-const char *jit_target(void);
+/* What the shared object that holds this folder and LLVM offers to the program,
+ * which loads it when something must be compiled: its one symbol. */
+typedef struct {
+    Program *(*image)(Arena *, const Graph *, const JitOptions *, CodeImage *, const char **);
+    Program *(*compile)(const Graph *, const JitOptions *, const char **);
+    const char *(*llvm)(Arena *); /* the file of LLVM's that is loaded */
+} Emitter;
+extern const Emitter weft_emitter;
 
 #endif

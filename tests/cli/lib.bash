@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 unset WEFT_DATA
+export XDG_CACHE_HOME=$work/cache # nothing of the user's is read or left
 
 fail() {
     echo "FAILED: $*"

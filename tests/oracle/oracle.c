@@ -197,8 +197,8 @@ static Engine *gradient_engine(Case *c)
         return NULL;
     for (size_t i = 0; !c->oracle->interpret && i < sizeof passes / sizeof *passes; i++)
         pass_apply(passes[i], g);
-    JitOptions jit = {.diag = j->diag};
-    return engine_new(c->arena, j->diag, j->unit->span, g, c->oracle->interpret, &jit);
+    CodeOptions code = {.jit = {.diag = j->diag}};
+    return engine_new(c->arena, j->diag, j->unit->span, g, c->oracle->interpret, &code);
 }
 
 static void check_gradients(Case *c)
