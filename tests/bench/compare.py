@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Weft's training step in turn with PyTorch's and Keras's: what tools/bench --peers runs.
 
-    compare.py BENCH [MODEL.model ...]
+    compare.py BENCH WEFT [MODEL.model ...] [-- PEER ...]
 
 Installs pinned releases from PyPI into virtual environments under the user's cache, runs on
 each model, for 1 and 2 threads, Weft and every peer in turn, ROUNDS times, and prints medians
-in milliseconds and the ratio of the fastest peer to Weft. Initial weights and data are random
-on both sides: what is compared is the time of the same work; that the numbers agree is the
-matter of tests/oracle.
+in milliseconds and the ratio of the fastest peer to Weft. First agree.py compares the losses
+of both from the same weights; the timed steps take random weights and data of their own.
 """
 import json
 import os
@@ -53,11 +52,21 @@ def milliseconds(command):
     return figures.get("median_ms", figures["ms"])  # Weft's ms is its best round
 
 
-def compare(bench, name, batch, threads):
+def agreement(weft, name, peer):
+    """Says how far the peer's losses are from Weft's; torch-compile is torch's mathematics."""
+    done = subprocess.run([str(python_of(PEERS[peer])), HERE / "agree.py", peer, name, weft],
+                          capture_output=True, text=True)
+    said = (done.stdout or done.stderr).strip().splitlines()
+    print(f"{said[-1] if said else 'no result'}{'  DIFFERENT' if done.returncode else ''}",
+          flush=True)
+    return done.returncode == 0
+
+
+def compare(bench, name, batch, threads, peers):
     commands = {"weft": [bench, threads, f"models/bench/{name}.model", "--batch-size", batch,
                          "--json"]}
-    for peer, environment in PEERS.items():
-        commands[peer] = [python_of(environment), HERE / "peers.py", peer, threads, name,
+    for peer in peers:
+        commands[peer] = [python_of(PEERS[peer]), HERE / "peers.py", peer, threads, name,
                           "--batch", batch]
     times = {peer: [] for peer in commands}
     for _ in range(ROUNDS):
@@ -74,14 +83,20 @@ def compare(bench, name, batch, threads):
 
 
 def main(argv):
-    wanted = {pathlib.Path(path).stem for path in argv[2:]}
+    bench, weft, *words = argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    wanted = {pathlib.Path(path).stem for path in words[:end]}
+    peers = words[end + 1:] or list(PEERS)
+    work = [(name, batch) for name, batch in WORK if not wanted or name in wanted]
+    agreed = [agreement(weft, name, peer) for name in dict(work) for peer in peers
+              if peer != "torch-compile"]
     print(f"{'model':<11}{'batch':>5}{'threads':>8}"
-          + "".join(f"{peer:>15}" for peer in ["weft", *PEERS]) + "  peer/weft")
-    for name, batch in WORK:
-        if not wanted or name in wanted:
-            for threads in (1, 2):
-                compare(argv[1], name, batch, threads)
+          + "".join(f"{peer:>15}" for peer in ["weft", *peers]) + "  peer/weft")
+    for name, batch in work:
+        for threads in (1, 2):
+            compare(bench, name, batch, threads, peers)
+    return not all(agreed)
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    sys.exit(main(sys.argv))

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Whether Weft and another framework do the same work: their losses from the same start.
+
+    agree.py torch|tensorflow|jax MODEL WEFT
+
+Both take STEPS steps of Adam on one batch from the weights that Weft drew; each step's loss
+is compared. Prints the largest difference relative to Weft's loss, fails above MOST. What
+PyTorch does otherwise is taken back here, not where time is taken: its second bias of an LSTM
+or SimpleRNN, which the equations do not have, stays zero, and Adam's epsilon is placed as
+Keras has it. Runs in the peer's environment (numpy).
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import peers
+
+STEPS = 4
+MOST = 1e-3
+MODELS = pathlib.Path(__file__).resolve().parents[2] / "models" / "bench"
+BATCH = {"stacked": 8, "characters": 8, "convlstm": 4}
+
+
+def safetensors(path):
+    """The parameters of a run, in the model's order."""
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    arrays = []
+    for name, entry in json.loads(data[8:8 + size]).items():
+        if name != "__metadata__" and not name.startswith("optimizer/"):
+            begin, end = (8 + size + offset for offset in entry["data_offsets"])
+            arrays.append(np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"])
+                          .copy())
+    return arrays
+
+
+def weft(command, name, x, y, folder):
+    """Initial weights and the loss of each step."""
+    text = (MODELS / f"{name}.model").read_text()
+    block = re.compile(r"^(data \w+ = )generate.*?^}\n", re.M | re.S)
+    fields = re.findall(r"^    (\w+) +=", block.search(text)[0], re.M)
+    target = y if y.ndim > 1 else np.eye(10, dtype="float32")[y]
+    np.savez(folder / "batch.npz", **dict(zip(fields, (x, target))))
+    (folder / "same.model").write_text(block.sub(r'\1npz("batch.npz")\n', text))
+
+    def train(run, *more):
+        done = subprocess.run([command, "train", folder / "same.model", "--json", "--run-dir",
+                               folder / run, "--batch-size", str(len(x)), *more],
+                              check=True, capture_output=True, text=True)
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        return [event["loss"] for event in events if event["event"] == "epoch"]
+    train("start", "--epochs", "1", "--learning-rate", "1e-30")  # weights stay
+    return (safetensors(folder / "start" / "last.safetensors"),
+            train("run", "--epochs", str(STEPS)))
+
+
+# ---- torch ----
+
+def gates(array, order):
+    """Blocks of the last axis in another order."""
+    blocks = np.split(array, len(order), -1)
+    return np.concatenate([blocks[i] for i in order], -1)
+
+
+def torch_weights(name, model, arrays):
+    """Weft's arrays in the order and layout of model.parameters()."""
+    if name == "cell":
+        W, U, gain, b, p, kernel, bias = arrays
+        return [gain, b, p, kernel.T, bias, W.T, U.T]
+    if name == "cnn":
+        convs = [a.transpose(3, 2, 0, 1) if a.ndim == 4 else a for a in arrays[:4]]
+        flat = arrays[4].reshape(12, 12, 64, 128).transpose(2, 0, 1, 3).reshape(9216, 128)
+        return convs + [a.T for a in (flat, *arrays[5:])]
+    if name == "mlp":
+        return [a.T for a in arrays]
+    first = 1 if name == "characters" else 0
+    *recurrent, kernel, bias = arrays[first:]
+    out = []
+    for i in range(0, len(recurrent), 3):
+        kernel_x, kernel_h, b = recurrent[i:i + 3]
+        if name == "gru":
+            kernel_x, kernel_h, b = (gates(a, (1, 0, 2)) for a in (kernel_x, kernel_h, b))
+        b = b if b.ndim == 2 else np.stack((b, np.zeros_like(b)))
+        out += [kernel_x.T, kernel_h.T, b[0], b[1]]
+    head = [kernel.T, bias]
+    return [arrays[0], *head, *out] if first else out + head
+
+
+def torch_losses(name, x, y, arrays):
+    import torch
+    model = peers.torch_model(name)
+    if model is None:
+        return None
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for value, (key, p) in zip(torch_weights(name, model, arrays), parameters.items(),
+                                   strict=True):
+            p.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+            p.requires_grad_(name == "gru" or "bias_hh" not in key)
+    x, y = torch.from_numpy(x), torch.from_numpy(y).flatten()
+    x = x.permute(0, 3, 1, 2) if name == "cnn" else x
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7)
+    losses = []
+    for step in range(1, STEPS + 1):  # Keras adds epsilon before the correction of v
+        optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999 ** step) ** 0.5
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+# ---- Keras ----
+
+def keras_losses(name, x, y, arrays):
+    model = peers.keras_model(name)
+    if model is None:
+        return None
+    model.build(x.shape)
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    model.set_weights(arrays)
+    return [float(model.train_on_batch(x, y)) for _ in range(STEPS)]
+
+
+def main(argv):
+    peer, name, command = argv[1:]
+    x, y = peers.inputs(name, BATCH.get(name, 128))
+    with tempfile.TemporaryDirectory() as folder:
+        arrays, ours = weft(command, name, x, y, pathlib.Path(folder))
+    if peer.startswith("torch"):
+        theirs = torch_losses(name, x, y, arrays)
+    else:
+        os.environ["KERAS_BACKEND"] = peer
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        theirs = keras_losses(name, x, y, arrays)
+    if theirs is None:
+        print(f"{name}: {peer} does not have it")
+        return 0
+    worst = max(abs(a - b) / abs(a) for a, b in zip(ours, theirs))
+    print(f"{name}: losses of weft and {peer} over {STEPS} steps differ by at most {worst:.1e} "
+          "of the loss")
+    return worst > MOST
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
