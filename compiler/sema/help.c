@@ -40,7 +40,7 @@ static const char *further_arguments(DefKind k)
     case DEF_layer: return "also takes: name, trainable=true\n";
     case DEF_optimizer:
         return "also takes: weight_decay, clipnorm, global_clipnorm, clipvalue, use_ema=false, "
-               "ema_momentum=0.99, ema_overwrite_frequency\n";
+               "ema_momentum=0.99, ema_overwrite_frequency, gradient_accumulation_steps\n";
     default: return "";
     }
 }

@@ -1,10 +1,11 @@
 /* Optimizers: a definition's body is expanded once for every parameter.
  *
- * Around any body, also a user's, stand Keras's wrappers, in Keras's order: clip
- * (clipnorm, else global_clipnorm, else clipvalue), weight decay, update,
- * moving average, constraint. Their arguments are added to every optimizer's
- * formals when a file is opened, so that they bind, default and override like
- * the optimizer's own. Scalars stay weak (double) until they meet a tensor.
+ * Around any body, also a user's, stand Keras's wrappers, in Keras's order:
+ * accumulation of gradients, clip (clipnorm, else global_clipnorm, else
+ * clipvalue), weight decay, update, moving average, constraint. Their arguments
+ * are added to every optimizer's formals when a file is opened, so that they
+ * bind, default and override like the optimizer's own. Scalars stay weak
+ * (double) until they meet a tensor.
  */
 #include "train.h"
 
@@ -67,6 +68,7 @@ typedef struct {
 
 typedef struct {
     const Param *param;
+    const Wrap *wrap;
     bool init;                /* only the slots' initial values are wanted */
     Node *weight, *change;    /* change: the sum of the updates so far */
     LIST(Slot) slots;
@@ -194,7 +196,7 @@ static bool slots_done(Expander *x, const Body *b)
             ok = error_at(x->d, blame(x, s->decl->span), "the slot '%s' is never given its next "
                           "value: %s[t] = ...", s->decl->name, s->decl->name);
         else if (!b->init)
-            graph_output(x->g, ROLE_slot, s->name, s->after);
+            graph_output(x->g, ROLE_slot, s->name, wrap_due(x, b->wrap, s->after, s->before));
     }
     return ok;
 }
@@ -216,7 +218,7 @@ static Node *run_body(Expander *x, const Recipe *r, Scope *formals, Body *b, Nod
         return NULL;
     f->hooks = &slot_hooks;
     f->data = b;
-    f->t = scalar_input(x, "step");
+    f->t = b->wrap->count;
     bool ok = frame_run(x, f, (const Stmt *const *)def->body.at, def->body.n);
     frame_leave(x, f);
     if (!ok || !slots_done(x, b))
@@ -348,7 +350,7 @@ static bool one_param(Expander *x, Group *g, const Param *p, Node *weight, Node 
 {
     Wrap *w = &g->wrap;
     Span at = g->span;
-    Body b = {.param = p, .init = init, .weight = wrap_decay(x, w, weight),
+    Body b = {.param = p, .wrap = w, .init = init, .weight = wrap_decay(x, w, weight),
               .trouble = messages(x)};
     Node *clipped = wrap_clip(x, w, grad);
     Span user = x->user;
@@ -357,7 +359,7 @@ static bool one_param(Expander *x, Group *g, const Param *p, Node *weight, Node 
     x->user = user;
     if (!next)
         return false;
-    next = wrap_average(x, w, p, weight, next, init);
+    next = wrap_average(x, w, p, weight, wrap_due(x, w, next, weight), init);
     if (init)
         return true;
     if (p->constraint.kind != VAL_none && p->constraint.kind != VAL_poison) {
@@ -379,6 +381,7 @@ bool optimizer_expand(Expander *x, Node *const *weight, Node *const *grad, bool 
     if (!open_groups(x, &all))
         return false;
     Group **group = NEW_ARRAY(x->a, Group *, n + 1);
+    Node **sum = NEW_ARRAY(x->a, Node *, n + 1);
     const Param *without = NULL;
     for (int i = 0; i < n; i++) {
         const Param *p = st->params.at[i];
@@ -389,7 +392,8 @@ bool optimizer_expand(Expander *x, Node *const *weight, Node *const *grad, bool 
             continue;
         }
         group[i]->used = true;
-        wrap_collect(x, &group[i]->wrap, grad[i]);
+        sum[i] = wrap_accumulate(x, &group[i]->wrap, p, grad[i], init);
+        wrap_collect(x, &group[i]->wrap, sum[i]);
     }
     if (!check_groups(x, &all))
         return false;
@@ -399,7 +403,7 @@ bool optimizer_expand(Expander *x, Node *const *weight, Node *const *grad, bool 
     for (int i = 0; i < all.n; i++)
         wrap_norm(x, &all.at[i].wrap);
     for (int i = 0; i < n; i++)
-        if (group[i] && !one_param(x, group[i], st->params.at[i], weight[i], grad[i], init))
+        if (group[i] && !one_param(x, group[i], st->params.at[i], weight[i], sum[i], init))
             return false;
     return true;
 }

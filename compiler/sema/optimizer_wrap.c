@@ -1,5 +1,5 @@
-/* What stands around every optimizer: clipping, weight decay, moving average,
- * the rate's reduction. Formulas as in Keras's base optimizer. */
+/* What stands around every optimizer: the accumulation of gradients, clipping, weight
+ * decay, moving average, the rate's reduction. Formulas as in Keras's base optimizer. */
 #include "train.h"
 
 #include <float.h>
@@ -71,9 +71,26 @@ static bool scale_rate(Expander *x, Wrap *w, Scope *formals, Span at)
     return true;
 }
 
+/* Every k-th step updates; iterations count the updates, a schedule's `step` the batches. */
+static bool open_accumulation(Expander *x, Wrap *w, Span at)
+{
+    Graph *g = x->g;
+    Node *step = w->count = scalar_input(x, "step");
+    if (w->accumulate != floor(w->accumulate) || w->accumulate > 1e9)
+        return error_at(x->d, at, "gradient_accumulation_steps is %g; it must be a whole number",
+                        w->accumulate);
+    if (w->accumulate < 2)
+        return true;
+    Node *k = make_const(g, w->accumulate), *one = make_const(g, 1);
+    w->due = node2(g, OP_eq, node2(g, OP_mod, step, k), make_const(g, 0));
+    Node *done = node1(g, OP_floor, node2(g, OP_div, node2(g, OP_sub, step, one), k));
+    w->count = node2(g, OP_add, done, one);
+    return true;
+}
+
 bool wrap_open(Expander *x, Wrap *w, const Definition *def, Scope *formals, Span at)
 {
-    double unused, accumulate, ema = 0;
+    double unused, ema = 0;
     *w = (Wrap){.span = at};
     bool ok = number_arg(x, formals, "clipnorm", at, &w->clipnorm) &&
               number_arg(x, formals, "clipvalue", at, &w->clipvalue) &&
@@ -83,7 +100,8 @@ bool wrap_open(Expander *x, Wrap *w, const Definition *def, Scope *formals, Span
               number_arg(x, formals, "ema_momentum", at, &w->momentum) &&
               number_arg(x, formals, "ema_overwrite_frequency", at, &w->overwrite) &&
               number_arg(x, formals, "loss_scale_factor", at, &unused) &&
-              number_arg(x, formals, "gradient_accumulation_steps", at, &accumulate) &&
+              number_arg(x, formals, "gradient_accumulation_steps", at, &w->accumulate) &&
+              open_accumulation(x, w, at) &&
               scale_rate(x, w, formals, at);
     if (!ok)
         return false;
@@ -92,9 +110,6 @@ bool wrap_open(Expander *x, Wrap *w, const Definition *def, Scope *formals, Span
     if ((w->clipnorm > 0) + (w->clipvalue > 0) + (w->global_clipnorm > 0) > 1)
         return error_at(x->d, at, "only one of clipnorm, clipvalue and global_clipnorm can be "
                         "given");
-    if (accumulate > 1)
-        return unsupported_at(x->d, at, "gradient_accumulation_steps; a larger batch_size has "
-                              "the same effect");
     if (unused != 0)
         return unsupported_at(x->d, at, "loss_scale_factor: there are no 16-bit gradients to "
                               "rescue");
@@ -106,6 +121,28 @@ bool wrap_open(Expander *x, Wrap *w, const Definition *def, Scope *formals, Span
         return error_at(x->d, at, "weight_decay is scaled by learning_rate, which %s does not "
                         "have", def->name);
     return true;
+}
+
+Node *wrap_accumulate(Expander *x, const Wrap *w, const Param *p, Node *grad, bool init)
+{
+    if (!w->due)
+        return grad;
+    Graph *g = x->g;
+    const char *name = arena_printf(x->state->a, "%s/gradient_accumulator", p->name);
+    Node *zero = make_broadcast(g, make_const_of(g, grad->dtype, 0), grad->shape);
+    if (init) {
+        graph_output(g, ROLE_slot, name, zero);
+        return grad;
+    }
+    Node *before = graph_input(g, ROLE_slot, name, grad->dtype, grad->shape, w->span);
+    Node *sum = node2(g, OP_add, grad, before);
+    graph_output(g, ROLE_slot, name, node3(g, OP_select, w->due, zero, sum));
+    return node2(g, OP_div, sum, make_const(g, w->accumulate));
+}
+
+Node *wrap_due(Expander *x, const Wrap *w, Node *next, Node *before)
+{
+    return w->due ? node3(x->g, OP_select, w->due, next, before) : next;
 }
 
 /* The sum of squares of all elements, rank 0. */
@@ -171,17 +208,16 @@ Node *wrap_average(Expander *x, const Wrap *w, const Param *p, Node *weight, Nod
         graph_output(g, ROLE_slot, name, weight);
         return next;
     }
-    Node *step = scalar_input(x, "step");
     Node *before = graph_input(g, ROLE_slot, name, next->dtype, next->shape, w->span);
     /* At the first step the average is the weight itself. */
-    Node *later = node2(g, OP_gt, step, make_const(g, 1));
+    Node *later = node2(g, OP_gt, w->count, make_const(g, 1));
     Node *m = node3(g, OP_select, later, make_const(g, w->momentum), make_const(g, 0));
     Node *rest = node2(g, OP_sub, make_const(g, 1), m);
     Node *average = node2(g, OP_add, node2(g, OP_mul, m, before), node2(g, OP_mul, rest, next));
     graph_output(g, ROLE_slot, name, average);
     if (w->overwrite < 1)
         return next;
-    Node *due = node2(g, OP_eq, node2(g, OP_mod, step, make_const(g, w->overwrite)),
+    Node *due = node2(g, OP_eq, node2(g, OP_mod, w->count, make_const(g, w->overwrite)),
                       make_const(g, 0));
     return node3(g, OP_select, due, average, next);
 }

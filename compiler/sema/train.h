@@ -96,14 +96,21 @@ Node *mask_values(Expander *x, Node *values, Node *mask);
 /* What stands around an optimizer's body: its arguments, and the scale of global_clipnorm. */
 typedef struct {
     Span span;
-    double clipnorm, clipvalue, global_clipnorm, decay, momentum, overwrite;
+    double clipnorm, clipvalue, global_clipnorm, decay, momentum, overwrite, accumulate;
     bool average;
+    Node *count;                   /* of updates with this one, weak: what t is */
+    Node *due;                     /* does this step update? null: every step does */
     Node *rate;                    /* the learning rate, weak; null: it has none */
     Node *total, *scale;           /* global_clipnorm: sum of squares, factor */
 } Wrap;
 
 /* Reads and checks the arguments; scales the rate for ReduceLROnPlateau. */
 bool wrap_open(Expander *x, Wrap *w, const Definition *def, Scope *formals, Span at);
+/* With gradient_accumulation_steps: the mean gradient since the last update, summed in the slot
+ * parameter/gradient_accumulator. */
+Node *wrap_accumulate(Expander *x, const Wrap *w, const Param *p, Node *grad, bool init);
+/* `next` where the step updates, else `before`. */
+Node *wrap_due(Expander *x, const Wrap *w, Node *next, Node *before);
 void wrap_collect(Expander *x, Wrap *w, Node *grad);
 void wrap_norm(Expander *x, Wrap *w);
 Node *wrap_clip(Expander *x, const Wrap *w, Node *grad);

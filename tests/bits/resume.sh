@@ -12,11 +12,13 @@ for model in gru mlp stateful masked; do
     same_runs whole parts
 done
 
-# What counts epochs and steps: schedules, plateaus, early stopping, averages of weights.
+# What counts epochs and steps: schedules, plateaus, early stopping, averages of weights,
+# gradients that are summed over batches.
 counting=(
     "train.optimizer=SGD(CosineDecay(0.1, decay_steps=60), momentum=0.9)"
     "train.reduce_lr=ReduceLROnPlateau(monitor=val_loss, factor=0.3, patience=1, min_delta=0.2)"
     "train.optimizer=Adam(0.05 / (1 + epoch), use_ema=true, ema_momentum=0.9)"
+    "train.optimizer=Adam(0.01, gradient_accumulation_steps=7, global_clipnorm=1)"
     "train.early_stopping=EarlyStopping(monitor=val_loss, patience=3, min_delta=0.1)"
 )
 for setting in "${counting[@]}"; do

@@ -3,7 +3,7 @@
  * around an optimizer. */
 #include "sema_train.h"
 
-enum { SIZE = 3, STEPS = 4 };
+enum { SIZE = 3, STEPS = 4, SUMMED = 2 };
 
 typedef struct { double w[SIZE], s[4][SIZE]; } State;
 typedef void (*StepFn)(State *q, const double *g, int t);
@@ -206,6 +206,61 @@ static void step_ema(State *q, const double *g, int t)
     }
 }
 
+/* Gradients summed over two steps: the mean of both updates at the second. */
+static bool mean_of_two(State *q, const double *g, int t, double *mean)
+{
+    for (int i = 0; i < SIZE; i++) {
+        mean[i] = (q->s[3][i] + g[i]) / SUMMED;
+        q->s[3][i] = t % SUMMED ? g[i] : 0;
+    }
+    return t % SUMMED == 0;
+}
+
+static void summed_adamw(State *q, const double *g, int t)
+{
+    double mean[SIZE];
+    if (mean_of_two(q, g, t, mean))
+        step_adamw(q, mean, t / SUMMED);
+}
+
+static void summed_clip(State *q, const double *g, int t)
+{
+    double mean[SIZE];
+    if (mean_of_two(q, g, t, mean))
+        step_clipnorm(q, mean, t);
+}
+
+static void summed_nesterov(State *q, const double *g, int t)
+{
+    double mean[SIZE];
+    if (mean_of_two(q, g, t, mean))
+        step_nesterov(q, mean, t);
+}
+
+/* A schedule counts batches: the second update is at step 3. */
+static void summed_exponential(State *q, const double *g, int t)
+{
+    double mean[SIZE];
+    bool due = mean_of_two(q, g, t, mean);
+    for (int i = 0; due && i < SIZE; i++)
+        q->w[i] -= 0.1 * pow(0.5, (t - 1) / 2.0) * mean[i];
+}
+
+/* The average takes the weights of every step and overwrites them while the update's number is
+ * even; up to the second update it is the weights. */
+static void summed_ema(State *q, const double *g, int t)
+{
+    double mean[SIZE];
+    bool due = mean_of_two(q, g, t, mean);
+    int update = (t - 1) / SUMMED + 1;
+    for (int i = 0; i < SIZE; i++) {
+        q->w[i] -= due ? 0.1 * mean[i] : 0;
+        q->s[0][i] = update == 1 ? q->w[i] : 0.9 * q->s[0][i] + 0.1 * q->w[i];
+        if (update % 2 == 0)
+            q->w[i] = q->s[0][i];
+    }
+}
+
 static void step_exponential(State *q, const double *g, int t)
 {
     for (int i = 0; i < SIZE; i++)
@@ -280,6 +335,14 @@ static const struct { const char *text; StepFn step; } cases[] = {
     {"SGD(learning_rate=InverseTimeDecay(0.1, 2, 0.5, staircase=true))", step_inverse},
     {"SGD(learning_rate=PolynomialDecay(0.1, 2, 0.01, power=2))", step_polynomial},
     {"SGD(learning_rate=PiecewiseConstantDecay([1, 2], [0.1, 0.05, 0.01]))", step_piecewise},
+    {"AdamW(gradient_accumulation_steps=2)", summed_adamw},
+    {"SGD(0.1, gradient_accumulation_steps=2, clipnorm=0.5)", summed_clip},
+    {"SGD(0.1, gradient_accumulation_steps=2, global_clipnorm=0.5)", summed_clip},
+    {"SGD(momentum=0.9, nesterov=true, gradient_accumulation_steps=2)", summed_nesterov},
+    {"SGD(0.1 * 0.5 ** (step / 2), gradient_accumulation_steps=2)", summed_exponential},
+    {"SGD(0.1, gradient_accumulation_steps=2, use_ema=true, ema_momentum=0.9, "
+     "ema_overwrite_frequency=2)", summed_ema},
+    {"SGD(0.1, gradient_accumulation_steps=1)", step_sgd},
     {"Own(0.1)", step_own},
     {"{default: SGD(1), bend: SGD(0.1)}", step_sgd},
 };
