@@ -3,6 +3,7 @@
  * whose blocks run in order, so that no sum depends on the number of threads. */
 #include "program.h"
 
+#include "base/diag.h"
 #include "system.h"
 
 #include <math.h>
@@ -182,7 +183,7 @@ static int64_t lay_out_region(const Program *p, ProgramState *s, bool *placed, b
  * thread, then the common one. */
 static bool lay_out(Program *p, ProgramState *s)
 {
-    int64_t n = s->most_rows, blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    int64_t n = s->most_rows, block = block_rows(n), blocks = (n + block - 1) / block;
     bool *placed = calloc((size_t)p->nstore + 1, sizeof *placed);
     if (!placed)
         return false;
@@ -213,6 +214,8 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
     ProgramState *s = state_of(p);
     if (!s)
         return false;
+    if (block_rows(rows) > p->block)
+        bug("code for small batches is asked for one of %lld rows", (long long)rows);
     release_memory(s);
     s->threads = threads > 0 ? threads : system_threads();
     s->gate.spins = s->threads <= system_threads() ? SPINS : 0;
@@ -243,15 +246,15 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
 static void run_shard(const Program *p, const ProgramState *s, const ProgramPhase *phase, Frame *f,
                       int64_t shard)
 {
-    int64_t per = shard_rows(f->n), begin = shard * per;
+    int64_t block = block_rows(f->n), per = shard_rows(f->n), begin = shard * per;
     int64_t end = begin + per < f->n ? begin + per : f->n;
-    for (int64_t row = begin; row < end; row += BLOCK_ROWS) {
+    for (int64_t row = begin; row < end; row += block) {
         f->row0 = row;
-        f->rows = end - row < BLOCK_ROWS ? end - row : BLOCK_ROWS;
+        f->rows = end - row < block ? end - row : block;
         f->first = row == begin;
         for (int i = 0; i < p->nstore; i++) {
             if (p->store[i].kind == STORE_block)
-                f->buffer[i] = s->base[i] + s->size[i] * (row / BLOCK_ROWS);
+                f->buffer[i] = s->base[i] + s->size[i] * (row / block);
             else if (p->store[i].kind == STORE_shard)
                 f->buffer[i] = s->base[i] + s->size[i] * shard;
         }

@@ -36,7 +36,8 @@ int program_find(const Program *p, Role role, const char *name);
  * ROLE_scalar: one element. Not owned. */
 void program_bind(Program *p, int port, void *memory);
 
-/* Plans and allocates for batches of up to `rows` rows with the given lengths
+/* Plans and allocates for batches of up to `rows` rows (no more than it
+ * was compiled for) with the given lengths
  * (lengths[SYM_length + i]; null when the program has none). threads 0: as many
  * as the affinity mask and cgroup allow. Returns false when memory is short. */
 bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threads);

@@ -56,6 +56,7 @@ typedef struct {
 struct Program {
     const char *target;           /* what the code, and so the bits, were made for */
     int nport, nstore, nphase;
+    int block;                    /* rows that the code takes at once */
     int loss_port;                /* -1: none */
     int loss_phase, loss_level;   /* behind which it is known, and decides about updates */
     Port *port;

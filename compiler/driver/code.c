@@ -96,7 +96,7 @@ static bool code_key(Arena *a, const Graph *g, const JitOptions *o, CacheKey *ke
     processor(host);
     Bytes parts[] = {{"code", 4},         {host, sizeof host},
                      {&build, sizeof build}, {layout, sizeof layout},
-                     {cpu, strlen(cpu)},  {features, strlen(features)},
+                     {&o->rows, sizeof o->rows}, {cpu, strlen(cpu)},  {features, strlen(features)},
                      {text, strlen(text)}};
     if (!build_hash(emitter_path(a), &build))
         return false;

@@ -274,6 +274,8 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped)
         return NULL;
     }
     CodeOptions code = job_code(j);
+    bool batches = j->unit->train && (which == PIPELINE_step || which == PIPELINE_evaluate);
+    code.jit.rows = batches ? j->unit->train->batch_size : 0;
     code.jit.dump = dump;
     code.jit.debug = option_on(o, OPT_debug);
     return engine_new(j->arena, j->diag, j->unit->span, g, option_on(o, OPT_interpret), &code);

@@ -78,7 +78,7 @@ static V row_element(Emit *e, const Batch *b, int o, V row)
         return value_at(e, x, outside);
     Shape shape = shape_inner(&base->shape);
     Ix linear = is_linear ? at[0] : ix_linear(e, &shape, at, 0);
-    linear = ix_add(e, ix_scale(e, linear, ix_const(BLOCK_ROWS)), ix_of(row));
+    linear = ix_add(e, ix_scale(e, linear, ix_const(e->k->block)), ix_of(row));
     LLVMTypeRef t = type_memory(e, base->dtype);
     return load_plain(e, t, at_offset(e, t, place_base(e, &info->place), linear));
 }

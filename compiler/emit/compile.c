@@ -86,7 +86,7 @@ static void set_widths(Emit *e, LLVMTargetMachineRef tm, const JitOptions *o)
     int bytes = strstr(text, wide) ? 64 : strstr(text, fma) ? 32 : 16;
     e->registers = strstr(text, many) ? 32 : 16;
     e->width = bytes / dtype_size(e->k->real);
-    e->parts = BLOCK_ROWS / e->width;
+    e->parts = e->k->block / e->width;
     if (o->cpu)
         free(text);
     else
@@ -174,6 +174,7 @@ static LLVMMemoryBufferRef generate(Emit *e, LLVMTargetMachineRef tm, const JitO
 static void describe_ports(Arena *a, const Kernel *k, Program *p)
 {
     p->nport = k->ports.n;
+    p->block = k->block;
     p->loss_port = k->loss_port;
     p->loss_phase = k->loss_phase;
     p->loss_level = k->loss_level;
@@ -200,7 +201,7 @@ static void describe_stores(Arena *a, Emit *e, Program *p)
         s->port = b->port;
         s->first = b->first;
         s->last = b->last;
-        s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? BLOCK_ROWS : 1) * b->slots;
+        s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? k->block : 1) * b->slots;
         s->ndim = b->shape.rank;
         memcpy(s->dim, b->shape.d, sizeof s->dim);
         int64_t last = buffer_last(e, b);
@@ -258,7 +259,8 @@ static void keep_names(Work *w, Emit *e)
 static void *work(void *arg)
 {
     Work *w = arg;
-    Kernel *k = kernel_lower(w->scratch, graph_copy(w->scratch, w->g));
+    int block = w->o->rows ? (int)block_rows(w->o->rows) : BLOCK_ROWS;
+    Kernel *k = kernel_lower(w->scratch, graph_copy(w->scratch, w->g), block);
     if (k->why) {
         w->why = k->why;
         return NULL;

@@ -11,6 +11,7 @@ typedef struct {
     const char *cpu;       /* null: the host */
     const char *features;  /* null: the cpu's own */
     bool debug;            /* tell gdb and perf the kernels' names and lines */
+    int64_t rows;          /* no batch will have more; 0: not known */
     const char *dump;      /* "kernel", "llvm", "asm" or null: what to print to stderr */
 } JitOptions;
 

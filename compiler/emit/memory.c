@@ -24,7 +24,7 @@ static Ix slot_count(Emit *e, const Buffer *b)
 V store_bytes_emit(Emit *e, const Buffer *b)
 {
     Ix bytes = ix_scale(e, slot_count(e, b), ix_const((int64_t)dtype_size(b->dtype) * b->slots *
-                                                      (b->lanes ? BLOCK_ROWS : 1)));
+                                                      (b->lanes ? e->k->block : 1)));
     return LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
 }
 
@@ -91,7 +91,7 @@ V place_base(Emit *e, const Place *p)
         at = ix_add(e, at, ix_scale(e, ix_of(frame_word(e, FRAME_t + p->loop)), step));
     }
     if (b->lanes)
-        at = ix_scale(e, at, ix_const(BLOCK_ROWS));
+        at = ix_scale(e, at, ix_const(e->k->block));
     base = at_offset(e, type_memory(e, b->dtype), base, at);
     entry_leave(e, back);
     return entry_keep(e, b, NULL, key, KEY_base, base);
@@ -101,7 +101,7 @@ V place_at(Emit *e, const Place *p, Ix linear)
 {
     V base = place_base(e, p);
     if (p->buffer->lanes) {
-        linear = ix_scale(e, linear, ix_const(BLOCK_ROWS));
+        linear = ix_scale(e, linear, ix_const(e->k->block));
         if (e->part_offset)
             linear = ix_add(e, linear, ix_of(e->part_offset));
         else

@@ -31,7 +31,7 @@ V rows_load_emit(Emit *e, const Step *s)
     V order = frame_pointer(e, FRAME_order), row0 = frame_word(e, FRAME_row0);
     bool ordered = port->role == ROLE_data;
     Loop rows, features;
-    V r = loop_begin(e, &rows, const_i64(e, 0), const_i64(e, BLOCK_ROWS), 1, NULL, 0);
+    V r = loop_begin(e, &rows, const_i64(e, 0), const_i64(e, e->k->block), 1, NULL, 0);
     V row = LLVMBuildAdd(e->b, row0, r, ""), last = LLVMBuildSub(e->b, n, const_i64(e, 1), "");
     row = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, row, last, ""), row, last, "");
     if (ordered) {
@@ -46,7 +46,7 @@ V rows_load_emit(Emit *e, const Step *s)
     V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
     V value = load_plain(e, t, element_at(e, t, source, f));
     store_plain(e, value,
-                element_at(e, t, target, LLVMBuildMul(e->b, f, const_i64(e, BLOCK_ROWS), "")));
+                element_at(e, t, target, LLVMBuildMul(e->b, f, const_i64(e, e->k->block), "")));
     loop_end(e, &features, NULL);
     loop_end(e, &rows, NULL);
     function_end(e);
@@ -68,7 +68,7 @@ V rows_store_emit(Emit *e, const Step *s)
     V target = element_at(e, t, to, LLVMBuildMul(e->b, LLVMBuildAdd(e->b, row0, r, ""), count, ""));
     V source = element_at(e, t, from, r);
     V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
-    V at = LLVMBuildMul(e->b, f, const_i64(e, BLOCK_ROWS), "");
+    V at = LLVMBuildMul(e->b, f, const_i64(e, e->k->block), "");
     store_plain(e, load_plain(e, t, element_at(e, t, source, at)), element_at(e, t, target, f));
     loop_end(e, &features, NULL);
     loop_end(e, &rows, NULL);
@@ -84,7 +84,7 @@ V zero_emit(Emit *e, const Step *s)
     Shape shape = place_shape(&s->place);
     Ix elements = inner_count(e, &shape);
     if (b->lanes)
-        elements = ix_scale(e, elements, ix_const(BLOCK_ROWS));
+        elements = ix_scale(e, elements, ix_const(e->k->block));
     V count = ix_value(e, elements), base = place_base(e, &s->place);
     if (b->mem == MEM_shard) { /* later blocks of the shard go on */
         V first = LLVMBuildICmp(e->b, LLVMIntNE, frame_word(e, FRAME_first), const_i64(e, 0), "");

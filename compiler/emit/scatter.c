@@ -5,6 +5,15 @@
 
 #include <string.h>
 
+/* Rows of the batch in a block, as block_rows: known when compiling where few. */
+static V block_rows_emit(Emit *e)
+{
+    if (e->k->block == BLOCK_ROWS_FEW)
+        return const_i64(e, BLOCK_ROWS_FEW);
+    V few = LLVMBuildICmp(e->b, LLVMIntSLE, frame_word(e, FRAME_n), const_i64(e, BLOCK_ROWS), "");
+    return LLVMBuildSelect(e->b, few, const_i64(e, BLOCK_ROWS_FEW), const_i64(e, BLOCK_ROWS), "");
+}
+
 /* One row's element of a row tensor from a phase that has no block of its own. */
 static V batch_element(Emit *e, Node *n, const Ix *index, V row)
 {
@@ -23,12 +32,12 @@ static V batch_element(Emit *e, Node *n, const Ix *index, V row)
         return value_at(e, n, index);
     Shape stored = shape_inner(&base->shape);
     Ix linear = is_linear ? at[0] : ix_linear(e, &stored, at, 0);
-    V block = LLVMBuildLShr(e->b, row, const_i64(e, 5), "");
-    V lane = LLVMBuildAnd(e->b, row, const_i64(e, BLOCK_ROWS - 1), "");
+    V rows = block_rows_emit(e), block = LLVMBuildUDiv(e->b, row, rows, "");
+    V lane = LLVMBuildURem(e->b, row, rows, "");
     V from = LLVMBuildMul(e->b, block, store_bytes_emit(e, p->buffer), "");
     V here = LLVMBuildInBoundsGEP2(e->b, e->i8, place_base(e, p), &from, 1, "");
     LLVMTypeRef t = type_memory(e, base->dtype);
-    linear = ix_add(e, ix_scale(e, linear, ix_const(BLOCK_ROWS)), ix_of(lane));
+    linear = ix_add(e, ix_scale(e, linear, ix_const(e->k->block)), ix_of(lane));
     return load_plain(e, t, at_offset(e, t, here, linear));
 }
 

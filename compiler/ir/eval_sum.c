@@ -163,7 +163,8 @@ void eval_batch_contract(Eval *e, const Node *n, const Value *const *in, Value *
     Product p;
     const RealOps *real = eval_real(out->dtype);
     int acc = (int)attr_int(n, ATTR_acc, 0), size = dtype_size(out->dtype);
-    int64_t rows = e->lengths[SYM_N], shard = shard_rows(rows);
+    int64_t rows = e->lengths[SYM_N], whole = e->whole[SYM_N];
+    int64_t shard = shard_rows(whole), block = block_rows(whole);
     contract_of(n, &c);
     begin_product(n, &c, in, out, &p);
     size_t bytes = out->dim[0] ? (size_t)(out->count / out->dim[0] * size) : 0;
@@ -172,10 +173,9 @@ void eval_batch_contract(Eval *e, const Node *n, const Value *const *in, Value *
     else
         memset(out->data, 0, bytes * (size_t)out->dim[0]);
     p.extent[0] = 1; /* one shard at a time */
-    for (int64_t row = 0; row < rows; row += BLOCK_ROWS) {
+    for (int64_t row = 0; row < rows; row += block) {
         p.acc = p.out = (char *)out->data + (size_t)(row / shard) * bytes;
-        block_product(e, n, &c, in, acc, real, p, row,
-                      rows - row < BLOCK_ROWS ? rows - row : BLOCK_ROWS);
+        block_product(e, n, &c, in, acc, real, p, row, rows - row < block ? rows - row : block);
     }
 }
 

@@ -1,7 +1,7 @@
 /* Kernel IR: the loop trees between the Graph and machine code.
  *
  * A training step is a sequence of phases with a barrier after each. A row
- * phase runs once per block of BLOCK_ROWS rows of the batch: its code is
+ * phase runs once per block of Kernel.block rows of the batch: its code is
  * written for one sample, and the rows of the block lie in the vector lanes,
  * feature-major ([feature][row]), so that every operation is whole vectors
  * whatever its extent. A parameter phase works on tensors without N.
@@ -37,7 +37,7 @@ typedef struct {
     int id;
     MemKind mem;
     Dtype dtype;
-    bool lanes;       /* an element is BLOCK_ROWS values, one for each row */
+    bool lanes;       /* an element is Kernel.block values, one for each row */
     Shape shape;      /* without N and S */
     int slots;        /* copies one after the other: a carry has two */
     int port;         /* MEM_port: which, else -1 */
@@ -120,6 +120,7 @@ typedef struct {
     Arena *arena;
     const Graph *graph;
     Dtype real;
+    int block;             /* rows of a block */
     LIST(Buffer *) buffers;
     LIST(KernelPort) ports;
     LIST(Phase *) phases;
@@ -145,9 +146,10 @@ typedef struct {
 
 #define INFO(node) ((NodeInfo *)(node)->aux)
 
-/* Lowers a graph. On a limit, kernel->why is set. The graph's aux fields
- * belong to the kernel from here on. */
-Kernel *kernel_lower(Arena *a, Graph *g);
+/* Lowers a graph for blocks of `block` rows: BLOCK_ROWS, or BLOCK_ROWS_FEW where no
+ * batch has more than BLOCK_ROWS. On a limit, kernel->why is set. The graph's aux
+ * fields belong to the kernel from here on. */
+Kernel *kernel_lower(Arena *a, Graph *g, int block);
 /* The node whose storage a read of n ends at: through views and loop edges. */
 Node *kernel_base(Node *n);
 /* Fills in first and last of the buffers (a part of kernel_lower). */

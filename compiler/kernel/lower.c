@@ -69,7 +69,7 @@ static Place transposed(Seq *q, Node *x)
     Shape inner = shape_inner(&x->shape), shape = inner;
     shape.rank++;
     shape.d[inner.rank] = inner.d[inner.rank - 1];
-    shape.d[inner.rank - 1] = dim_int(BLOCK_ROWS);
+    shape.d[inner.rank - 1] = dim_int(k->block);
     Buffer *b = lower_buffer(k, MEM_worker, x->dtype, false, shape, "across");
     b->pad_last = true;
     Step *s = lower_step(q, STEP_transpose);
@@ -350,11 +350,12 @@ static void copy_inputs(Graph *g)
     }
 }
 
-Kernel *kernel_lower(Arena *a, Graph *g)
+Kernel *kernel_lower(Arena *a, Graph *g, int block)
 {
     Kernel *k = NEW(a, Kernel);
     k->arena = a;
     k->graph = g;
+    k->block = block;
     k->loss_port = -1;
     k->real = DT_f32;
     for (int i = 0; i < g->nodes.n; i++)

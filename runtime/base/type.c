@@ -57,8 +57,15 @@ const char *role_name(Role r)
     return names[r];
 }
 
+int64_t block_rows(int64_t n)
+{
+    return n <= BLOCK_ROWS ? BLOCK_ROWS_FEW : BLOCK_ROWS;
+}
+
 int64_t shard_rows(int64_t n)
 {
+    if (n <= BLOCK_ROWS)
+        return block_rows(n);
     return BLOCK_ROWS * ((n + BLOCK_ROWS * SHARDS_MOST - 1) / (BLOCK_ROWS * SHARDS_MOST));
 }
 

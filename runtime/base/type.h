@@ -43,8 +43,11 @@ typedef enum {
 const char *role_name(Role r);
 
 /* Shards of a batch of n rows (at most 64), and rows in each: 32 * ceil(n / 2048)
- * consecutive ones, the last may have fewer. The unit of every sum over the batch. */
-enum { SHARDS_MOST = 64, BLOCK_ROWS = 32 };
+ * consecutive ones, 16 where n is 32 or less, so that two threads find work; the
+ * last may have fewer. The unit of every sum over the batch. A shard is a row of
+ * blocks: of 32 rows, of 16 where n is 32 or less. */
+enum { SHARDS_MOST = 64, BLOCK_ROWS = 32, BLOCK_ROWS_FEW = 16 };
+int64_t block_rows(int64_t n);
 int64_t shard_count(int64_t n);
 int64_t shard_rows(int64_t n);
 

@@ -91,7 +91,9 @@ static inline int check_compiled(const Graph *g, const char *label, const char *
     graph_eval(a, g, (EvalSizes){lengths, SYM_MOST}, in, out, false);
 
     const char *why = NULL;
-    JitOptions options = {.cpu = check_cpu, .dump = getenv("WEFT_TEST_DUMP")};
+    JitOptions options = {.cpu = check_cpu,
+                          .rows = threads > 1 ? n : 0, /* in blocks of its size, of the usual */
+                          .dump = getenv("WEFT_TEST_DUMP")};
     Program *p = jit_compile(g, &options, &why);
     if (!p) {
         printf("%s: not compiled: %s\n", label, why);

@@ -161,12 +161,12 @@ enum { STEPS = 3, K = 4, M = 9 };
 static double shard_value(Dtype dt, const Value *x, const Value *y, int64_t n, int64_t s, int k,
                           int m, bool run_time, double acc)
 {
-    int64_t rows = 32 * ((n + 2047) / 2048);
+    int64_t size = n <= 32 ? 16 : 32, rows = n <= 32 ? 16 : 32 * ((n + 2047) / 2048);
     int64_t end = (s + 1) * rows < n ? (s + 1) * rows : n;
-    for (int64_t block = s * rows; block < end; block += 32)
+    for (int64_t block = s * rows; block < end; block += size)
         for (int i = 0; i < STEPS; i++) {
             int t = run_time ? STEPS - 1 - i : i;
-            for (int64_t r = block; r < block + 32 && r < end; r++)
+            for (int64_t r = block; r < block + size && r < end; r++)
                 acc = fused(dt, value_get(x, (r * STEPS + t) * K + k),
                             value_get(y, (r * STEPS + t) * M + m), acc);
         }
