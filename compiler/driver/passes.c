@@ -139,6 +139,15 @@ static bool run_defer(Runner *r)
     return true;
 }
 
+static bool run_layout(Runner *r)
+{
+    int64_t rows = r->options->rows;
+    if (!rows && r->unit->train)
+        rows = r->unit->train->batch_size;
+    pass_layout(r->graph, rows, r->options->layout);
+    return true;
+}
+
 static bool (*const pass_function[NPASS])(Runner *) = {
 #define PASS(name, ...) run_##name,
 #include "driver/pass.def"
@@ -248,9 +257,9 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
 {
     static const Pass step[] = {PASS_forward, PASS_simplify, PASS_grad,     PASS_optimizer,
                                 PASS_simplify, PASS_concat,  PASS_sink,     PASS_simplify,
-                                PASS_defer,    PASS_simplify};
+                                PASS_defer,    PASS_simplify, PASS_layout};
     static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_concat, PASS_sink,
-                                 PASS_simplify};
+                                 PASS_simplify, PASS_layout};
     static const Pass gradient[] = {PASS_forward, PASS_simplify, PASS_grad};
     const Pass *passes = infer;
     int n = sizeof infer / sizeof *infer;
@@ -274,8 +283,9 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
 
 void pass_apply(Pass pass, Graph *g)
 {
-    Runner r = {.graph = g};
-    if (pass != PASS_simplify && pass != PASS_concat && pass != PASS_sink && pass != PASS_defer)
+    const PassOptions options = {.rows = 50, .layout = LAYOUT_columns};
+    Runner r = {.graph = g, .options = &options};
+    if (pass < PASS_simplify || pass == PASS_grad || pass == PASS_optimizer)
         bug("pass %s cannot run on a graph alone", pass_info[pass].name);
     pass_function[pass](&r);
     verify(g, pass_info[pass].name);
@@ -314,6 +324,11 @@ bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p)
     p->check_bits = option_on(o, OPT_check_bits);
     const char *dump = o->value[OPT_dump_after], *stop = o->value[OPT_stop_after];
     bool ok = true;
+    const char *layout = o->value[OPT_layout];
+    if (layout && strcmp(layout, "rows") != 0 && strcmp(layout, "columns") != 0)
+        return error_at(d, (Span){0}, "--layout %s: expected rows or columns", layout);
+    if (layout)
+        p->layout = layout[0] == 'r' ? LAYOUT_rows : LAYOUT_columns;
     if (dump && strcmp(dump, "all") == 0)
         p->dump = NPASS;
     else if (dump)

@@ -8,6 +8,7 @@
 #define WEFT_PASSES_H
 
 #include "driver/options.h"
+#include "opt/opt.h"
 #include "sema/sema.h"
 
 typedef enum {
@@ -31,6 +32,8 @@ typedef struct {
     int stop, stop_run;      /* Pass, or -1 */
     bool time;
     bool check_bits;         /* prove that exact passes are */
+    Layout layout;           /* for pass layout */
+    int64_t rows;            /* of the batches expected; 0: the train block's batch_size */
 } PassOptions;
 
 /* Reads --dump-after, --stop-after, --disable, --time-passes, --check-bits. */

@@ -65,6 +65,10 @@ static V row_element(Emit *e, const Batch *b, int o, V row)
     bool is_linear;
     Node *x = operand_of(b, o);
     operand_index(e, b, o, at);
+    if (e->k->columns) {
+        e->row = ix_of(row);
+        return value_at(e, x, at);
+    }
     memcpy(outside, at, sizeof at);
     Node *base = value_base(e, x, at, &is_linear);
     const NodeInfo *info = INFO(base);
@@ -85,6 +89,8 @@ static V row_element(Emit *e, const Batch *b, int o, V row)
 
 static V row_splat(Emit *e, const Batch *b, int o, V row)
 {
+    if (e->k->columns) /* the index has no step: the same for all lanes */
+        return row_element(e, b, o, row);
     int lanes = e->lanes;
     Mode mode = e->mode;
     e->lanes = 1;
@@ -98,9 +104,15 @@ static V row_splat(Emit *e, const Batch *b, int o, V row)
 /* `width` values of the operand across the lanes, at label m and this row. */
 static V row_vector(Emit *e, const Batch *b, int o, V row, Ix m)
 {
-    Ix at[RANK_MOST + 1];
+    Ix at[RANK_MOST + 1] = {{0}};
     int rank = b->c.term[0].rank[o] - 1;
     operand_index(e, b, o, at);
+    if (e->k->columns) {
+        int axis = shape_has_batch(&operand_of(b, o)->shape) ? rank - 1 : rank;
+        at[axis] = (Ix){m.v, m.c, 1};
+        e->row = ix_of(row);
+        return value_at(e, operand_of(b, o), at);
+    }
     at[rank - 1] = ix_of(row);
     at[rank] = m;
     const Place *p = &b->s->across[o];
@@ -119,7 +131,13 @@ static Ix out_linear(Emit *e, const Batch *b)
     return ix_linear(e, &shape, at, 0);
 }
 
-typedef struct { int rows, vectors; V acc[64]; Ix m, k; } OutTile;
+typedef struct { int rows, vectors, tail; V acc[64]; Ix m, k; } OutTile;
+
+/* Do both operands lie across the lanes? */
+static bool both_across(const Batch *b)
+{
+    return b->vector >= 0 && contract_has(&b->c, 0, !b->s->vector, b->vector);
+}
 
 enum { KEY_vector = 4000 };
 
@@ -137,7 +155,7 @@ static V tile_vector(Emit *e, const Batch *b, int o, V row, Ix at, int last, int
 static void set_row(Batch *b, const OutTile *t, int r)
 {
     if (b->fold == 1)
-        b->label[b->keep[b->nkeep - 1]] = (Ix){t->k.v, t->k.c + r};
+        b->label[b->keep[b->nkeep - 1]] = (Ix){t->k.v, t->k.c + r, 0};
     for (int i = b->nkeep - 1; b->fold > 1 && i >= b->nkeep - b->fold; i--) {
         int64_t extent = 1;
         dim_const(b->extent[b->keep[i]], &extent);
@@ -154,10 +172,16 @@ static void multiply_rows(Emit *e, Batch *b, OutTile *t)
     for (int r = 0; r < t->rows; r++) {
         set_row(b, t, r);
         int other = !b->s->vector;
-        bool both = b->vector >= 0 && b->s->across[other].buffer;
+        bool both = both_across(b);
+        e->mask = NULL;
+        e->valid = e->width;
         V k = b->vector < 0 ? row_element(e, b, 0, row) : both ? NULL : row_splat(e, b, other, row);
         for (int v = 0; v < t->vectors; v++) {
-            Ix at = {t->m.v, t->m.c + (int64_t)v * e->width};
+            Ix at = {t->m.v, t->m.c + (int64_t)v * e->width, 0};
+            if (e->mode == MODE_columns && e->lanes > 1) {
+                e->valid = v == t->vectors - 1 ? t->tail : e->width;
+                e->mask = lanes_first(e, e->valid);
+            }
             V x = both ? tile_vector(e, b, other, row, at, last, r) : k;
             V y = b->vector < 0 ? row_element(e, b, 1, row)
                                 : tile_vector(e, b, b->s->vector, row, at, last, r);
@@ -165,6 +189,7 @@ static void multiply_rows(Emit *e, Batch *b, OutTile *t)
             *acc = fma_emit(e, x, y, *acc);
         }
     }
+    e->mask = NULL;
     loop_end(e, &l, t->acc);
 }
 
@@ -197,7 +222,7 @@ static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
     V at[64], mask = NULL;
     bool masked = b->vector >= 0 && b->m % e->width;
     if (masked) { /* only the tile's last vector can reach over the end */
-        Ix rest = {NULL, b->m - t->m.c - (int64_t)(t->vectors - 1) * e->width};
+        Ix rest = ix_const(b->m - t->m.c - (int64_t)(t->vectors - 1) * e->width);
         V limit = const_i64(e, rest.c);
         if (t->m.v)
             limit = LLVMBuildSub(e->b, limit, t->m.v, "");
@@ -207,7 +232,7 @@ static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
         for (int v = 0; v < t->vectors; v++) {
             set_row(b, t, r);
             if (b->vector >= 0)
-                b->label[b->vector] = (Ix){t->m.v, t->m.c + (int64_t)v * e->width};
+                b->label[b->vector] = (Ix){t->m.v, t->m.c + (int64_t)v * e->width, 0};
             int i = r * t->vectors + v;
             at[i] = at_offset(e, element, place_base(e, &b->s->place), out_linear(e, b));
             t->acc[i] = masked && v == t->vectors - 1 ? masked_load(e, vector, at[i], mask)
@@ -278,7 +303,7 @@ static int fold_rows(Batch *b)
         rows *= extent;
         fold++;
     }
-    if (fold < 2 || !contract_is_affine(&b->c) || b->s->across[!b->s->vector].buffer)
+    if (fold < 2 || !contract_is_affine(&b->c) || both_across(b))
         return 0;
     b->fold = fold;
     return (int)rows;
@@ -322,9 +347,12 @@ static void emit_vectors(Emit *e, Batch *b)
     int rows, vectors;
     choose_tile(e, b, &rows, &vectors);
     int64_t total = (b->m + e->width - 1) / e->width, whole = total / vectors * vectors;
+    if (e->k->columns) /* operands are not padded: the tail is a tile of its own */
+        whole = b->m / e->width / vectors * vectors;
     OutTile *t = NEW(e->arena, OutTile);
     t->rows = rows;
     t->vectors = vectors;
+    t->tail = e->width;
     if (whole) {
         Loop l;
         V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, whole * e->width),
@@ -336,6 +364,7 @@ static void emit_vectors(Emit *e, Batch *b)
     if (total > whole) {
         t->rows = rows;
         t->vectors = (int)(total - whole);
+        t->tail = (int)(b->m - (total - 1) * e->width);
         t->m = ix_const(whole * e->width);
         keep_loops(e, b, t, 0);
     }
@@ -356,9 +385,11 @@ V batch_emit(Emit *e, const Step *s)
     b->fold = b->nkeep > 0;
     if (b->vector >= 0 && !dim_const(b->extent[b->vector], &b->m))
         bug("a product's axis across the lanes has an extent known only at run time");
-    if (!function_begin(e, function_name(e, "batch", s->node->id, s->name),
-                        b->vector >= 0 ? MODE_lanes : MODE_scalar, true))
+    Mode mode = e->k->columns ? MODE_columns : b->vector >= 0 ? MODE_lanes : MODE_scalar;
+    if (!function_begin(e, function_name(e, "batch", s->node->id, s->name), mode, true))
         return e->fn;
+    if (b->vector < 0)
+        e->lanes = 1;
     /* Windows read the same rows for every tap: one line of them after the other
      * stays in the cache through all tiles, which wait in memory meanwhile. */
     Loop l;

@@ -201,7 +201,7 @@ static void describe_stores(Arena *a, Emit *e, Program *p)
         s->port = b->port;
         s->first = b->first;
         s->last = b->last;
-        s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? k->block : 1) * b->slots;
+        s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? k->rows : 1) * b->slots;
         s->ndim = b->shape.rank;
         memcpy(s->dim, b->shape.d, sizeof s->dim);
         int64_t last = buffer_last(e, b);

@@ -10,11 +10,11 @@ enum { GROUP_MOST = 16, ACC_MOST = 64 };
 
 typedef struct {
     Node *const *group;
-    int n, rows, term;
+    int n, points, term;
     Contract c[GROUP_MOST];
     Dim extent[GROUP_MOST][LABELS_MOST];
     Ix label[GROUP_MOST][LABELS_MOST];     /* summed labels: the same for all rows */
-    Ix (*index)[RANK_MOST];                /* of each row of the tile */
+    Ix (*index)[RANK_MOST];                /* of each point of the tile */
     V acc[ACC_MOST];
 } Tile;
 
@@ -43,7 +43,7 @@ bool contract_joins(const Node *a, const Node *b)
     return true;
 }
 
-/* Operand o of the term at hand for product g, at row r of the tile. */
+/* Operand o of the term at hand for product g, at point r of the tile. */
 static V operand(Emit *e, Tile *t, int g, int o, int r)
 {
     const Node *n = t->group[g];
@@ -66,12 +66,11 @@ static V operand(Emit *e, Tile *t, int g, int o, int r)
 static void multiply(Emit *e, Tile *t)
 {
     for (int g = 0; g < t->n; g++)
-        for (int r = 0; r < t->rows; r++)
-            for (int v = 0; v < e->nparts; v++) {
-                e->part = e->first_part + v;
-                V *acc = &t->acc[(g * t->rows + r) * e->nparts + v];
-                *acc = fma_emit(e, operand(e, t, g, 0, r), operand(e, t, g, 1, r), *acc);
-            }
+        for (int p = 0; p < t->points; p++) {
+            point_enter(e, p);
+            V *acc = &t->acc[g * t->points + p];
+            *acc = fma_emit(e, operand(e, t, g, 0, p), operand(e, t, g, 1, p), *acc);
+        }
 }
 
 static void set_label(Tile *t, int level, Ix at)
@@ -88,7 +87,7 @@ static void sum_loops(Emit *e, Tile *t, int level)
         return;
     }
     bool innermost = level + 1 == t->c[0].term[t->term].nsum;
-    int nacc = t->n * t->rows * e->nparts;
+    int nacc = t->n * t->points;
     Dim extent = t->extent[0][t->c[0].term[t->term].sum[level]];
     int64_t count = 0, unroll = 1;
     bool known = dim_const(extent, &count);
@@ -100,7 +99,7 @@ static void sum_loops(Emit *e, Tile *t, int level)
         Loop l;
         V i = loop_begin(e, &l, const_i64(e, 0), to, unroll, t->acc, nacc);
         for (int u = 0; u < unroll; u++) {
-            set_label(t, level, (Ix){i, u});
+            set_label(t, level, (Ix){i, u, 0});
             sum_loops(e, t, level + 1);
         }
         loop_end(e, &l, t->acc);
@@ -113,29 +112,25 @@ static void sum_loops(Emit *e, Tile *t, int level)
     }
 }
 
-void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], int rows)
+void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], int points)
 {
     Tile *t = NEW(e->arena, Tile);
     t->group = group;
     t->n = n;
-    t->rows = rows;
+    t->points = points;
     t->index = index;
     for (int g = 0; g < n; g++) {
         contract_of(group[g], &t->c[g]);
         contract_extents(group[g], &t->c[g], t->extent[g]);
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < e->nparts; v++) {
-                e->part = e->first_part + v;
-                t->acc[(g * rows + r) * e->nparts + v] =
-                    has_acc(group[g]) ? value_at(e, group[g]->in[0], index[r])
-                                      : const_value(e, group[g]->dtype, 0);
-            }
+        for (int p = 0; p < points; p++) {
+            point_enter(e, p);
+            t->acc[g * points + p] = has_acc(group[g]) ? value_at(e, group[g]->in[0], index[p])
+                                                       : const_value(e, group[g]->dtype, 0);
+        }
     }
     for (t->term = 0; t->term < t->c[0].nterm; t->term++)
         sum_loops(e, t, 0);
     for (int g = 0; g < n; g++)
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < e->nparts; v++)
-                e->memo[INFO(group[g])->local * e->points + r * e->nparts + v] =
-                    t->acc[(g * rows + r) * e->nparts + v];
+        memcpy(&e->memo[INFO(group[g])->local * e->points], &t->acc[g * points],
+               sizeof(V) * (size_t)points);
 }

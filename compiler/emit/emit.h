@@ -2,7 +2,9 @@
  *
  * A function is emitted in one of three modes. MODE_lanes: a value is a vector
  * of `width` rows of the block, one of `parts` that make it up. MODE_flat: a
- * vector of consecutive elements of a parameter. MODE_scalar: one element.
+ * vector of consecutive elements of a parameter. MODE_columns: a vector of
+ * consecutive elements of one row, along the nest's last axis, or, where that
+ * does not suit, one element. MODE_scalar: one element.
  * Everything else (index arithmetic, formulas, polynomials) is the same code.
  */
 #ifndef WEFT_EMIT_H
@@ -16,11 +18,11 @@
 
 typedef LLVMValueRef V;
 
-/* An index: v + c; v null is 0. Constants apart, so that they end up in the
- * addressing mode. */
-typedef struct { V v; int64_t c; } Ix;
+/* An index: v + c + step * (number of the lane); v null is 0. Constants apart,
+ * so that they end up in the addressing mode. Only columns have a step. */
+typedef struct { V v; int64_t c, step; } Ix;
 
-typedef enum { MODE_scalar, MODE_lanes, MODE_flat } Mode;
+typedef enum { MODE_scalar, MODE_lanes, MODE_flat, MODE_columns } Mode;
 
 typedef struct { const void *a; const void *b; int64_t c; int op; V value; } Cached;
 
@@ -46,8 +48,13 @@ typedef struct {
     int lanes;             /* of a value: width, or 1 */
     int part;
     V part_offset;         /* instead of part: the first row, known at run time */
+    Ix row;                /* columns: the row of the block */
+    int valid;             /* columns: lanes that exist, the first ones */
+    bool irregular;        /* columns: an index met on the way that no step can express */
+    V tile_row;            /* columns: the first row of the tile at hand */
+    int tail;              /* columns: lanes of its last vector */
     V control;             /* is_entry: where the caller's control word is kept */
-    V fn, frame, mask;     /* mask: MODE_flat, lanes that exist */
+    V fn, frame, mask;     /* mask: lanes that exist, null for all */
     LLVMBasicBlockRef entry;
     const Nest *nest;
     V *memo;               /* [local * points + point]; a point: an index and a part */
@@ -116,6 +123,9 @@ void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index);
 int64_t buffer_last(const Emit *e, const Buffer *b); /* stored extent of the last axis */
 V store_bytes_emit(Emit *e, const Buffer *b);        /* of one block or shard, as laid out */
 V place_base(Emit *e, const Place *p);       /* pointer to the slot and step, entry block */
+/* Position of an index of place_shape (or of a position in it) behind place_base;
+ * columns: of the row at hand. */
+Ix place_linear(Emit *e, const Place *p, const Ix *index, bool is_linear);
 /* Pointer to the element at `linear` (of the part at hand when lanes). */
 V place_at(Emit *e, const Place *p, Ix linear);
 V load_element(Emit *e, const Place *p, Ix linear);  /* a value of the current mode */
@@ -128,11 +138,13 @@ V at_offset(Emit *e, LLVMTypeRef t, V base, Ix at);
 V masked_load(Emit *e, LLVMTypeRef t, V p, V mask);
 void masked_store(Emit *e, V value, V p, V mask);
 V lanes_below(Emit *e, V limit);             /* <width x i1>: lane < limit (i64) */
+V lanes_first(Emit *e, int n);               /* the same for a constant; null for all */
 
 /* ---- values (value.c, map.c) ---- */
 /* The value of a node at an index of its inner shape, in the current mode. */
 V value_at(Emit *e, Node *n, const Ix *index);
 V value_host(Emit *e, Node *n);              /* scalar, entry block */
+V lanes_insert(Emit *e, V vector, V scalar, int lane);
 V value_compute(Emit *e, Node *n, const Ix *index); /* by its operation, no storage looked at */
 V map_emit(Emit *e, const Node *n, const V *in);
 V cast_emit(Emit *e, Dtype from, Dtype to, V v);
@@ -149,9 +161,9 @@ V vmath_call(Emit *e, const char *name, V x, V y);
 V threefry_emit(Emit *e, V key0, V key1, V counter0, V counter1);
 
 /* ---- products (contract.c, batch.c), rows (rows.c) ---- */
-/* Computes the products group[0..n) of a nest at `rows` indices along the last
- * axis; results go to the memo. */
-void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], int rows);
+/* Computes the products group[0..n) of a nest at the points of a tile; results go
+ * to the memo. */
+void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], int points);
 /* May the two share their loops? */
 bool contract_joins(const Node *a, const Node *b);
 /* Each emits a function and returns it. */
@@ -165,6 +177,15 @@ enum { SCATTER_PARTS = 16 }; /* ranges of the table's rows, a call each */
 
 /* ---- nests (nest.c), phases (phase.c) ---- */
 V nest_emit(Emit *e, const Nest *nest, bool rows);
+/* Sets part, or row and mask, to those of a point of the tile at hand. */
+void point_enter(Emit *e, int point);
+/* columns.c: the loops of a nest over the block's rows and the last axis. */
+void columns_emit(Emit *e, const Nest *nest, int group);
+/* Products, the rest and stores at the points of a tile (index: of each point). */
+void points_emit(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int points);
+/* The sum along the last axis of what is stored: the 16 partials are lanes; null
+ * where that does not fit. */
+V columns_sum(Emit *e, Node *n, const Ix *index, Ix count, V (*at)(Emit *, Node *, const Ix *, Ix));
 /* Chunks of a parameter nest: each is one call. */
 int64_t nest_units(const Nest *nest);
 enum { CHUNK = 8192 };

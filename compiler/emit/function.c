@@ -24,6 +24,9 @@ bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
     e->lanes = mode == MODE_scalar ? 1 : e->width;
     e->part = 0;
     e->part_offset = NULL;
+    e->row = ix_const(0);
+    e->valid = e->width;
+    e->irregular = false;
     e->mask = NULL;
     e->nest = NULL;
     e->memo = NULL;

@@ -8,14 +8,14 @@ enum { KEY_add = 1, KEY_mul };
 
 Ix ix_const(int64_t c)
 {
-    return (Ix){NULL, c};
+    return (Ix){NULL, c, 0};
 }
 
 Ix ix_of(V v)
 {
     if (LLVMIsAConstantInt(v))
         return ix_const(LLVMConstIntGetSExtValue(v));
-    return (Ix){v, 0};
+    return (Ix){v, 0, 0};
 }
 
 static V add(Emit *e, V a, V b)
@@ -45,16 +45,18 @@ static V mul_const(Emit *e, V a, int64_t c)
 
 Ix ix_add(Emit *e, Ix a, Ix b)
 {
-    return (Ix){add(e, a.v, b.v), a.c + b.c};
+    return (Ix){add(e, a.v, b.v), a.c + b.c, a.step + b.step};
 }
 
 Ix ix_scale(Emit *e, Ix a, Ix by)
 {
+    int64_t step = a.step * by.c + by.step * a.c;
+    e->irregular |= (a.step && by.v) || (by.step && a.v); /* a step known at run time */
     if (!by.v)
-        return (Ix){mul_const(e, a.v, by.c), a.c * by.c};
+        return (Ix){mul_const(e, a.v, by.c), a.c * by.c, step};
     if (!a.v)
-        return (Ix){mul_const(e, by.v, a.c), a.c * by.c};
-    Ix product = {mul(e, a.v, by.v), a.c * by.c};
+        return (Ix){mul_const(e, by.v, a.c), a.c * by.c, step};
+    Ix product = {mul(e, a.v, by.v), a.c * by.c, step};
     product.v = add(e, product.v, mul_const(e, a.v, by.c));
     product.v = add(e, product.v, mul_const(e, by.v, a.c));
     return product;
@@ -62,11 +64,12 @@ Ix ix_scale(Emit *e, Ix a, Ix by)
 
 Ix ix_dim(Emit *e, Dim d)
 {
-    return d.sym == SYM_none ? ix_const(d.add) : (Ix){dim_emit(e, d), 0};
+    return d.sym == SYM_none ? ix_const(d.add) : (Ix){dim_emit(e, d), 0, 0};
 }
 
 V ix_value(Emit *e, Ix a)
 {
+    e->irregular |= a.step != 0;
     if (!a.v)
         return const_i64(e, a.c);
     return a.c ? LLVMBuildNSWAdd(e->b, a.v, const_i64(e, a.c), "") : a.v;
@@ -85,6 +88,12 @@ Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last)
 
 void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index)
 {
+    if (s->rank == 1) {
+        index[0] = linear;
+        return;
+    }
+    e->irregular |= linear.step != 0;
+    linear.step = 0;
     V rest = linear.v ? ix_value(e, linear) : NULL;
     int64_t c = linear.c;
     for (int i = s->rank - 1; i >= 0; i--) {

@@ -24,7 +24,7 @@ static Ix slot_count(Emit *e, const Buffer *b)
 V store_bytes_emit(Emit *e, const Buffer *b)
 {
     Ix bytes = ix_scale(e, slot_count(e, b), ix_const((int64_t)dtype_size(b->dtype) * b->slots *
-                                                      (b->lanes ? e->k->block : 1)));
+                                                      (b->lanes ? e->k->rows : 1)));
     return LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
 }
 
@@ -91,16 +91,35 @@ V place_base(Emit *e, const Place *p)
         at = ix_add(e, at, ix_scale(e, ix_of(frame_word(e, FRAME_t + p->loop)), step));
     }
     if (b->lanes)
-        at = ix_scale(e, at, ix_const(e->k->block));
+        at = ix_scale(e, at, ix_const(e->k->rows));
     base = at_offset(e, type_memory(e, b->dtype), base, at);
     entry_leave(e, back);
     return entry_keep(e, b, NULL, key, KEY_base, base);
 }
 
+Ix place_linear(Emit *e, const Place *p, const Ix *index, bool is_linear)
+{
+    Shape s = place_shape(p);
+    Ix linear = is_linear ? index[0] : ix_linear(e, &s, index, 0);
+    if (!e->k->columns || !p->buffer->lanes)
+        return linear;
+    int outer = p->buffer->outer - p->stacked;
+    Ix rest = ix_const(1);
+    for (int i = outer > 0; i < s.rank; i++)
+        rest = ix_scale(e, rest, ix_dim(e, s.d[i]));
+    Ix at = ix_add(e, linear, ix_scale(e, e->row, rest));
+    if (outer <= 0)
+        return at;
+    Ix lead = index[0];
+    if (is_linear)
+        lead = ix_of(LLVMBuildUDiv(e->b, ix_value(e, linear), ix_value(e, rest), ""));
+    return ix_add(e, at, ix_scale(e, ix_scale(e, lead, rest), ix_const(e->k->rows - 1)));
+}
+
 V place_at(Emit *e, const Place *p, Ix linear)
 {
     V base = place_base(e, p);
-    if (p->buffer->lanes) {
+    if (p->buffer->lanes && !e->k->columns) {
         linear = ix_scale(e, linear, ix_const(e->k->block));
         if (e->part_offset)
             linear = ix_add(e, linear, ix_of(e->part_offset));
@@ -177,12 +196,43 @@ V lanes_below(Emit *e, V limit)
     return LLVMBuildICmp(e->b, LLVMIntSLT, all, wide, "");
 }
 
+V lanes_first(Emit *e, int n)
+{
+    V lane[64];
+    for (int i = 0; i < e->width; i++)
+        lane[i] = LLVMConstInt(e->i1, i < n, 0);
+    return n < e->width ? LLVMConstVector(lane, (unsigned)e->width) : NULL;
+}
+
+V lanes_insert(Emit *e, V vector, V scalar, int lane)
+{
+    if (!vector)
+        vector = LLVMConstNull(LLVMVectorType(LLVMTypeOf(scalar), (unsigned)e->width));
+    V at = LLVMConstInt(e->i32, (unsigned)lane, 0);
+    return LLVMBuildInsertElement(e->b, vector, scalar, at, "");
+}
+
+/* Elements of a row some way apart, one by one. */
+static V load_apart(Emit *e, const Place *p, Ix linear)
+{
+    V all = NULL;
+    for (int i = 0; i < e->valid; i++) {
+        Ix at = {linear.v, linear.c + linear.step * i, 0};
+        V one = load_plain(e, type_memory(e, p->buffer->dtype), place_at(e, p, at));
+        all = lanes_insert(e, all, one, i);
+    }
+    return memory_to_value(e, p->buffer->dtype, all);
+}
+
 static V load_new(Emit *e, const Place *p, Ix linear)
 {
     const Buffer *b = p->buffer;
     LLVMTypeRef element = type_memory(e, b->dtype);
+    if (e->mode == MODE_columns && linear.step != 0 && linear.step != 1)
+        return load_apart(e, p, linear);
     V at = place_at(e, p, linear);
-    if (b->lanes || e->mode == MODE_flat) {
+    bool vector = e->mode == MODE_columns ? linear.step == 1 : b->lanes || e->mode == MODE_flat;
+    if (vector && !(e->k->columns && e->mode == MODE_scalar)) {
         LLVMTypeRef t = type_lanes(e, element);
         V v = e->mask ? masked_load(e, t, at, e->mask) : load_plain(e, t, at);
         return memory_to_value(e, b->dtype, v);
@@ -198,7 +248,9 @@ V load_element(Emit *e, const Place *p, Ix linear)
 {
     /* One load of a place and index in a block: many products share operands. */
     V base = place_base(e, p);
-    int op = KEY_load + e->part * 2 + (e->mask != NULL);
+    int op = KEY_load + e->part * 8 + (e->mask != NULL) + 2 * (linear.step == 1) + 4 * (e->lanes == 1);
+    if (linear.step != 0 && linear.step != 1)
+        return load_new(e, p, linear);
     V v = block_find(e, base, linear.v, linear.c, op);
     if (v)
         return v;
@@ -207,8 +259,16 @@ V load_element(Emit *e, const Place *p, Ix linear)
 
 void store_element(Emit *e, const Place *p, Ix linear, V value)
 {
-    V at = place_at(e, p, linear);
     value = value_to_memory(e, p->buffer->dtype, value);
+    if (e->mode == MODE_columns && e->lanes > 1 && linear.step != 1) {
+        for (int i = 0; i < e->valid; i++) {
+            V one = LLVMBuildExtractElement(e->b, value, LLVMConstInt(e->i32, (unsigned)i, 0), "");
+            Ix to = {linear.v, linear.c + linear.step * i, 0};
+            store_plain(e, one, place_at(e, p, to));
+        }
+        return;
+    }
+    V at = place_at(e, p, linear);
     if (e->mask)
         masked_store(e, value, at, e->mask);
     else

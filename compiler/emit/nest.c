@@ -76,15 +76,14 @@ static void emit_stores(Emit *e, const Nest *nest, const Ix *index)
         if (s->axis >= 0)
             at[s->axis] =
                 ix_add(e, ix_dim(e, s->start), ix_scale(e, at[s->axis], ix_const(s->step)));
-        Shape shape = place_shape(&s->to);
-        store_element(e, &s->to, ix_linear(e, &shape, at, 0), value);
+        store_element(e, &s->to, place_linear(e, &s->to, at, false), value);
     }
 }
 
-static void emit_products(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int rows)
+static void emit_products(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int points)
 {
     Node *group[16];
-    int most = e->nparts * rows > 0 ? 60 / (e->nparts * rows) : 1;
+    int most = points > 0 ? 60 / points : 1;
     if (most > 16)
         most = 16;
     bool *done = NEW_ARRAY(e->arena, bool, nest->nodes.n + 1);
@@ -99,7 +98,37 @@ static void emit_products(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int
             group[n++] = nest->nodes.at[j];
             done[j] = true;
         }
-        contract_emit(e, group, n, index, rows);
+        contract_emit(e, group, n, index, points);
+    }
+}
+
+void point_enter(Emit *e, int point)
+{
+    if (e->mode != MODE_columns) {
+        e->part = e->first_part + point % e->nparts;
+        return;
+    }
+    bool tail = e->lanes > 1 && (point + 1) % e->nparts == 0;
+    e->row = (Ix){e->tile_row, point / e->nparts, 0};
+    e->valid = tail ? e->tail : e->width;
+    e->mask = lanes_first(e, e->valid);
+}
+
+void points_emit(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int points)
+{
+    e->points = points;
+    e->memo = NEW_ARRAY(e->arena, V, nest->nodes.n * points + 1);
+    emit_products(e, nest, index, points);
+    for (e->point = 0; e->point < points; e->point++) {
+        point_enter(e, e->point);
+        for (int i = 0; i < nest->nodes.n; i++) {
+            Node *n = nest->nodes.at[i];
+            if (is_product(n))
+                continue;
+            debug_line(e, n->span);
+            e->memo[i * points + e->point] = value_compute(e, n, index[e->point]);
+        }
+        emit_stores(e, nest, index[e->point]);
     }
 }
 
@@ -107,31 +136,15 @@ static void emit_products(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int
 static void emit_tile(Emit *e, const Nest *nest, const Ix *index, int rows, int nparts)
 {
     int parts = e->mode == MODE_lanes ? e->parts : 1, last = nest->domain.rank - 1;
-    Ix at[32][RANK_MOST];
-    for (int r = 0; r < rows; r++) {
-        memcpy(at[r], index, sizeof(Ix) * RANK_MOST);
+    Ix at[64][RANK_MOST];
+    for (int p = 0; p < rows * nparts; p++) {
+        memcpy(at[p], index, sizeof(Ix) * RANK_MOST);
         if (last >= 0)
-            at[r][last].c += r;
+            at[p][last].c += p / nparts;
     }
-    for (e->first_part = 0; e->first_part < parts; e->first_part += nparts) {
-        e->nparts = nparts;
-        e->points = rows * nparts;
-        e->memo = NEW_ARRAY(e->arena, V, nest->nodes.n * e->points + 1);
-        emit_products(e, nest, at, rows);
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < nparts; v++) {
-                e->part = e->first_part + v;
-                e->point = r * nparts + v;
-                for (int i = 0; i < nest->nodes.n; i++) {
-                    Node *n = nest->nodes.at[i];
-                    if (is_product(n))
-                        continue;
-                    debug_line(e, n->span);
-                    e->memo[i * e->points + e->point] = value_compute(e, n, at[r]);
-                }
-                emit_stores(e, nest, at[r]);
-            }
-    }
+    e->nparts = nparts;
+    for (e->first_part = 0; e->first_part < parts; e->first_part += nparts)
+        points_emit(e, nest, at, rows * nparts);
 }
 
 static void emit_axes(Emit *e, const Nest *nest, Ix *index, int axis, int rows, int nparts)
@@ -149,7 +162,7 @@ static void emit_axes(Emit *e, const Nest *nest, Ix *index, int axis, int rows, 
         Loop l;
         V to = known ? const_i64(e, whole) : dim_emit(e, extent);
         V i = loop_begin(e, &l, const_i64(e, 0), to, by, NULL, 0);
-        index[axis] = (Ix){i, 0};
+        index[axis] = ix_of(i);
         if (last)
             emit_tile(e, nest, index, (int)by, nparts);
         else
@@ -186,7 +199,7 @@ static void emit_flat(Emit *e, const Nest *nest)
     V i = loop_begin(e, &l, begin, end, e->width, NULL, 0);
     if (count % e->width)
         e->mask = lanes_below(e, LLVMBuildSub(e->b, total, i, ""));
-    Ix index[RANK_MOST] = {{i, 0}};
+    Ix index[RANK_MOST] = {{i, 0, 0}};
     emit_tile(e, nest, index, 1, 1);
     loop_end(e, &l, NULL);
     e->mask = NULL;
@@ -196,10 +209,16 @@ V nest_emit(Emit *e, const Nest *nest, bool rows)
 {
     int group = largest_group(nest);
     e->span = nest->span;
-    if (!function_begin(e, function_name(e, "k", nest->id, nest->name),
-                        rows ? MODE_lanes : nest->flat ? MODE_flat : MODE_scalar, group > 0))
+    Mode mode = rows ? (e->k->columns ? MODE_columns : MODE_lanes)
+                     : (nest->flat ? MODE_flat : MODE_scalar);
+    if (!function_begin(e, function_name(e, "k", nest->id, nest->name), mode, group > 0))
         return e->fn;
     e->nest = nest;
+    if (mode == MODE_columns) {
+        columns_emit(e, nest, group);
+        function_end(e);
+        return e->fn;
+    }
     Ix index[RANK_MOST] = {{0}};
     int nparts = rows ? e->parts : 1, tile = 1;
     int64_t extent = 0;

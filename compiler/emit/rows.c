@@ -16,6 +16,44 @@ static V element_at(Emit *e, LLVMTypeRef t, V base, V index)
     return LLVMBuildInBoundsGEP2(e->b, t, base, &index, 1, "");
 }
 
+/* Copies `count` elements, whole vectors first. */
+static void copy_elements(Emit *e, LLVMTypeRef t, V from, V to, V count)
+{
+    enum { ELEMENTS = 16 };
+    LLVMTypeRef vector = LLVMVectorType(t, ELEMENTS);
+    V whole = LLVMBuildAnd(e->b, count, const_i64(e, -ELEMENTS), "");
+    Loop l;
+    V i = loop_begin(e, &l, const_i64(e, 0), whole, ELEMENTS, NULL, 0);
+    store_plain(e, load_plain(e, vector, element_at(e, t, from, i)), element_at(e, t, to, i));
+    loop_end(e, &l, NULL);
+    i = loop_begin(e, &l, whole, count, 1, NULL, 0);
+    store_plain(e, load_plain(e, t, element_at(e, t, from, i)), element_at(e, t, to, i));
+    loop_end(e, &l, NULL);
+}
+
+/* One row between the caller's memory and its place in a block of columns. */
+static void copy_row(Emit *e, const Place *p, V outside, V row, bool in)
+{
+    Shape shape = place_shape(p);
+    LLVMTypeRef t = type_memory(e, p->buffer->dtype);
+    int outer = p->buffer->outer - p->stacked > 0;
+    Shape rest = {.rank = shape.rank - outer};
+    memcpy(rest.d, shape.d + outer, sizeof(Dim) * (size_t)rest.rank);
+    V count = ix_value(e, inner_count(e, &rest)), steps = const_i64(e, 1);
+    if (outer)
+        steps = dim_emit(e, shape.d[0]);
+    Loop l;
+    e->row = ix_of(row);
+    V s = loop_begin(e, &l, const_i64(e, 0), steps, 1, NULL, 0);
+    Ix index[RANK_MOST] = {{0}};
+    if (outer)
+        index[0] = ix_of(s);
+    V here = at_offset(e, t, place_base(e, p), place_linear(e, p, index, false));
+    V there = element_at(e, t, outside, LLVMBuildMul(e->b, s, count, ""));
+    copy_elements(e, t, in ? there : here, in ? here : there, count);
+    loop_end(e, &l, NULL);
+}
+
 /* The batch's gather: row r of the block comes from sample order[row0 + r];
  * rows beyond the batch are copies of its last. Bytes stay bytes. */
 V rows_load_emit(Emit *e, const Step *s)
@@ -31,7 +69,8 @@ V rows_load_emit(Emit *e, const Step *s)
     V order = frame_pointer(e, FRAME_order), row0 = frame_word(e, FRAME_row0);
     bool ordered = port->role == ROLE_data;
     Loop rows, features;
-    V r = loop_begin(e, &rows, const_i64(e, 0), const_i64(e, e->k->block), 1, NULL, 0);
+    V most = e->k->columns ? frame_word(e, FRAME_rows) : const_i64(e, e->k->block);
+    V r = loop_begin(e, &rows, const_i64(e, 0), most, 1, NULL, 0);
     V row = LLVMBuildAdd(e->b, row0, r, ""), last = LLVMBuildSub(e->b, n, const_i64(e, 1), "");
     row = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, row, last, ""), row, last, "");
     if (ordered) {
@@ -42,6 +81,12 @@ V rows_load_emit(Emit *e, const Step *s)
         row = LLVMBuildSelect(e->b, null, row, sample, "");
     }
     V source = element_at(e, t, from, LLVMBuildMul(e->b, row, count, ""));
+    if (e->k->columns) {
+        copy_row(e, &s->place, source, r, true);
+        loop_end(e, &rows, NULL);
+        function_end(e);
+        return e->fn;
+    }
     V target = element_at(e, t, to, r);
     V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
     V value = load_plain(e, t, element_at(e, t, source, f));
@@ -66,6 +111,12 @@ V rows_store_emit(Emit *e, const Step *s)
     Loop rows, features;
     V r = loop_begin(e, &rows, const_i64(e, 0), frame_word(e, FRAME_rows), 1, NULL, 0);
     V target = element_at(e, t, to, LLVMBuildMul(e->b, LLVMBuildAdd(e->b, row0, r, ""), count, ""));
+    if (e->k->columns) {
+        copy_row(e, &s->place, target, r, false);
+        loop_end(e, &rows, NULL);
+        function_end(e);
+        return e->fn;
+    }
     V source = element_at(e, t, from, r);
     V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
     V at = LLVMBuildMul(e->b, f, const_i64(e, e->k->block), "");
@@ -84,7 +135,7 @@ V zero_emit(Emit *e, const Step *s)
     Shape shape = place_shape(&s->place);
     Ix elements = inner_count(e, &shape);
     if (b->lanes)
-        elements = ix_scale(e, elements, ix_const(e->k->block));
+        elements = ix_scale(e, elements, ix_const(e->k->rows));
     V count = ix_value(e, elements), base = place_base(e, &s->place);
     if (b->mem == MEM_shard) { /* later blocks of the shard go on */
         V first = LLVMBuildICmp(e->b, LLVMIntNE, frame_word(e, FRAME_first), const_i64(e, 0), "");
@@ -150,7 +201,7 @@ static void exchange_group(Emit *e, const Step *s, const Ix *index, V m, V part,
     e->part_offset = NULL;
     exchange(e, row);
     for (int i = 0; i < e->width; i++) {
-        at[rank - 1] = (Ix){row0, i};
+        at[rank - 1] = (Ix){row0, i, 0};
         at[rank] = ix_of(m);
         Ix linear = ix_linear(e, &to, at, buffer_last(e, s->place.buffer));
         V base = place_base(e, &s->place);

@@ -30,14 +30,15 @@ static V batch_element(Emit *e, Node *n, const Ix *index, V row)
     }
     if (!p->buffer || !p->buffer->lanes)
         return value_at(e, n, index);
-    Shape stored = shape_inner(&base->shape);
-    Ix linear = is_linear ? at[0] : ix_linear(e, &stored, at, 0);
     V rows = block_rows_emit(e), block = LLVMBuildUDiv(e->b, row, rows, "");
     V lane = LLVMBuildURem(e->b, row, rows, "");
     V from = LLVMBuildMul(e->b, block, store_bytes_emit(e, p->buffer), "");
     V here = LLVMBuildInBoundsGEP2(e->b, e->i8, place_base(e, p), &from, 1, "");
     LLVMTypeRef t = type_memory(e, base->dtype);
-    linear = ix_add(e, ix_scale(e, linear, ix_const(e->k->block)), ix_of(lane));
+    e->row = ix_of(lane);
+    Ix linear = place_linear(e, p, at, is_linear);
+    if (!e->k->columns)
+        linear = ix_add(e, ix_scale(e, linear, ix_const(e->k->block)), ix_of(lane));
     return load_plain(e, t, at_offset(e, t, here, linear));
 }
 

@@ -76,10 +76,40 @@ Node *value_base(Emit *e, Node *n, Ix *index, bool *is_linear)
     }
 }
 
+/* Evaluates for each lane on its own what steps cannot express. */
+static V by_lanes(Emit *e, Node *n, const Ix *index, V (*value)(Emit *, Node *, const Ix *))
+{
+    int lanes = e->lanes;
+    V mask = e->mask, all = NULL;
+    for (int i = 0; i < e->valid; i++) {
+        Ix at[RANK_MOST + 1] = {{0}};
+        for (int k = 0; k < shape_inner(&n->shape).rank; k++)
+            at[k] = (Ix){index[k].v, index[k].c + index[k].step * i, 0};
+        e->lanes = 1;
+        e->mask = NULL;
+        V one = value(e, n, at);
+        e->lanes = lanes;
+        e->mask = mask;
+        all = lanes_insert(e, all, one, i);
+    }
+    return all;
+}
+
 /* ---- leaves ---- */
+
+/* The row's number in the batch; rows beyond the last are copies of it. */
+static V column_row(Emit *e)
+{
+    V row = LLVMBuildAdd(e->b, frame_word(e, FRAME_row0), ix_value(e, e->row), "");
+    V last = LLVMBuildSub(e->b, frame_word(e, FRAME_n), const_i64(e, 1), "");
+    row = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, row, last, ""), row, last, "");
+    return splat(e, LLVMBuildTrunc(e->b, row, e->i32, ""));
+}
 
 V row_number(Emit *e)
 {
+    if (e->mode == MODE_columns)
+        return column_row(e);
     V rows = entry_find(e, NULL, NULL, e->part, KEY_row);
     if (rows)
         return rows;
@@ -97,8 +127,22 @@ V row_number(Emit *e)
     return entry_keep(e, NULL, NULL, e->part, KEY_row, rows);
 }
 
+/* Consecutive or otherwise evenly spaced numbers across the lanes. */
+static V from_steps(Emit *e, Dtype dt, Ix at)
+{
+    V lane[64];
+    for (int i = 0; i < e->width; i++)
+        lane[i] = LLVMConstInt(e->i32, (unsigned long long)(at.step * i), 1);
+    at.step = 0;
+    V first = splat(e, LLVMBuildTrunc(e->b, ix_value(e, at), e->i32, ""));
+    V all = LLVMBuildAdd(e->b, first, LLVMConstVector(lane, (unsigned)e->width), "");
+    return cast_emit(e, DT_i32, dt, all);
+}
+
 static V from_index(Emit *e, Dtype dt, Ix at)
 {
+    if (at.step && e->lanes > 1)
+        return from_steps(e, dt, at);
     if (!at.v)
         return const_value(e, dt, (double)at.c);
     V v = ix_value(e, at);
@@ -122,7 +166,7 @@ static V random_emit(Emit *e, Node *n, const Ix *index)
                            "");
     }
     Ix at = ix_linear(e, &inner, index, 0), count = ix_const(1);
-    V counter = splat(e, LLVMBuildTrunc(e->b, ix_value(e, at), e->i32, ""));
+    V counter = from_index(e, DT_i32, at);
     if (shape_has_batch(&n->shape)) {
         for (int i = 0; i < inner.rank; i++)
             count = ix_scale(e, count, ix_dim(e, inner.d[i]));
@@ -224,6 +268,9 @@ static V reduce_sum_emit(Emit *e, Node *n, const Ix *index)
     for (int i = 0; i < PARTIALS; i++)
         acc[i] = const_value(e, n->dtype, 0);
     Ix count = reduced_count(e, n);
+    V sum = e->mode == MODE_columns ? columns_sum(e, n, index, count, reduced_value) : NULL;
+    if (sum)
+        return sum;
     int64_t done = 0;
     if (count.v || count.c >= 2 * PARTIALS) {
         V whole = count.v ? LLVMBuildAnd(e->b, count.v, const_i64(e, -PARTIALS), "")
@@ -231,7 +278,7 @@ static V reduce_sum_emit(Emit *e, Node *n, const Ix *index)
         Loop l;
         V i = loop_begin(e, &l, const_i64(e, 0), whole, PARTIALS, acc, PARTIALS);
         for (int j = 0; j < PARTIALS; j++) {
-            V x = reduced_value(e, n, index, (Ix){i, j});
+            V x = reduced_value(e, n, index, (Ix){i, j, 0});
             acc[j] = add_emit(e, n, acc[j], x);
         }
         loop_end(e, &l, acc);
@@ -320,10 +367,39 @@ static V sum_shards_emit(Emit *e, Node *n, const Ix *index)
 
 /* ---- gather ---- */
 
+static V gather_emit(Emit *e, Node *n, const Ix *index);
+
+/* The row of the table is the same for all lanes, which are elements of it; else
+ * lane by lane. */
+static V gather_columns(Emit *e, Node *n, const Ix *index)
+{
+    int lanes = e->lanes, rank = shape_inner(&n->in[1]->shape).rank;
+    bool apart = false;
+    for (int i = 0; i < rank; i++)
+        apart |= index[i].step != 0;
+    if (apart)
+        return by_lanes(e, n, index, gather_emit);
+    V mask = e->mask;
+    Ix in[RANK_MOST + 1], last = ix_dim(e, shape_inner(&n->in[0]->shape).d[0]);
+    e->lanes = 1;
+    e->mask = NULL;
+    V at = LLVMBuildSExt(e->b, value_at(e, n->in[1], index), e->i64, "");
+    V zero = const_i64(e, 0), most = ix_value(e, ix_add(e, last, ix_const(-1)));
+    at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, zero, ""), zero, at, "");
+    at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, at, most, ""), most, at, "");
+    e->lanes = lanes;
+    e->mask = mask;
+    in[0] = ix_of(at);
+    memcpy(in + 1, index + rank, sizeof(Ix) * (size_t)(n->in[0]->shape.rank - 1));
+    return value_at(e, n->in[0], in);
+}
+
 static V gather_emit(Emit *e, Node *n, const Ix *index)
 {
     Node *table = n->in[0], *which = n->in[1];
     Shape rows = shape_inner(&which->shape), t = shape_inner(&table->shape);
+    if (e->mode == MODE_columns && e->lanes > 1)
+        return gather_columns(e, n, index);
     V at = value_at(e, which, index);
     /* Data are checked when read; what is computed is kept inside the table. */
     V zero = const_value(e, DT_i32, 0),
@@ -415,10 +491,8 @@ static V value_flat(Emit *e, Node *n, const Ix *index)
     return v;
 }
 
-V value_at(Emit *e, Node *n, const Ix *index)
+static V value_regular(Emit *e, Node *n, const Ix *index)
 {
-    if (e->mode == MODE_flat)
-        return value_flat(e, n, index);
     Ix at[RANK_MOST + 1] = {{0}};
     Shape inner = shape_inner(&n->shape);
     memcpy(at, index, sizeof(Ix) * (size_t)inner.rank);
@@ -433,11 +507,24 @@ V value_at(Emit *e, Node *n, const Ix *index)
     if (e->nest && info->nest == e->nest && !is_linear)
         return e->memo[info->local * e->points + e->point];
     if (info->place.buffer) {
-        Shape stored = shape_inner(&n->shape);
         Place p = info->place;
-        return load_element(e, &p, is_linear ? at[0] : ix_linear(e, &stored, at, 0));
+        return load_element(e, &p, place_linear(e, &p, at, is_linear));
     }
     if (op_info[n->op].kind == KIND_leaf)
         return value_compute(e, n, at);
     bug("node %d (%s) has no storage and is not computed here", n->id, op_info[n->op].name);
+}
+
+V value_at(Emit *e, Node *n, const Ix *index)
+{
+    if (e->mode == MODE_flat)
+        return value_flat(e, n, index);
+    if (e->mode != MODE_columns || e->lanes == 1)
+        return value_regular(e, n, index);
+    bool before = e->irregular;
+    e->irregular = false;
+    V v = value_regular(e, n, index);
+    bool apart = e->irregular;
+    e->irregular = before;
+    return apart ? by_lanes(e, n, index, value_regular) : v;
 }

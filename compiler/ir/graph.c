@@ -244,6 +244,7 @@ Users *graph_users(Arena *a, const Graph *g)
 Graph *graph_copy(Arena *a, const Graph *g)
 {
     Graph *to = graph_new(a, g->name);
+    to->columns = g->columns;
     Arena *scratch = arena_new();
     Node **map = NEW_ARRAY(scratch, Node *, g->nodes.n);
     for (int i = 0; i < g->lengths.n; i++) {

@@ -103,6 +103,8 @@ struct Graph {
     LIST(Output) outputs;      /* (a body's: next carries, then stacked values) */
     LIST(const char *) lengths;/* names of SYM_length + i; bodies ask the outermost graph */
     LIST(int64_t) length_most; /* T<=200: 200, else 0 */
+    int64_t columns;           /* compiled code has features in the vector lanes, and batches
+                                  of about so many rows are expected; 0: rows in the lanes */
 };
 
 /* ---- building ---- */

@@ -176,7 +176,8 @@ static void put_graph(Printer *p, const Graph *g, int depth)
 char *graph_text(Arena *a, const Graph *g)
 {
     Printer p = {.a = arena_new()};
-    put(&p, "graph %s {\n", name_or_quoted(p.a, g->name ? g->name : ""));
+    put(&p, "graph %s", name_or_quoted(p.a, g->name ? g->name : ""));
+    put(&p, g->columns ? " columns %" PRId64 " {\n" : " {\n", g->columns);
     put_graph(&p, g, 1);
     put(&p, "}\n");
     char *text = arena_strndup(a, p.out.at, (size_t)p.out.n);

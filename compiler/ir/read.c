@@ -509,7 +509,8 @@ static Graph *read_graph(Reader *r, Graph *outer)
 {
     Labels labels = {0};
     char *name = read_name(r);
-    if (!name || !expect(r, "{"))
+    int64_t columns = 0;
+    if (!name || (accept(r, "columns") && !read_int(r, &columns)) || !expect(r, "{"))
         return NULL;
     if (++r->depth > DEPTH_MOST) {
         fail(r, r->p, "bodies are nested too deeply");
@@ -517,6 +518,7 @@ static Graph *read_graph(Reader *r, Graph *outer)
     }
     Graph *g = graph_new(r->a, name);
     g->outer = outer;
+    g->columns = columns;
     while (!accept(r, "}")) {
         bool ok;
         skip_space(r);

@@ -4,7 +4,10 @@
  * phase runs once per block of Kernel.block rows of the batch: its code is
  * written for one sample, and the rows of the block lie in the vector lanes,
  * feature-major ([feature][row]), so that every operation is whole vectors
- * whatever its extent. A parameter phase works on tensors without N.
+ * whatever its extent. Where a batch would leave many lanes idle (a few rows
+ * over a multiple of the block, a single one), pass_layout asks for columns:
+ * row-major ([row][feature]), with the last axis in the lanes. A parameter
+ * phase works on tensors without N.
  *
  * A phase is a tree of steps: loops over time, and nests: loops over one index
  * domain at each point of which several graph nodes are computed in registers
@@ -37,7 +40,8 @@ typedef struct {
     int id;
     MemKind mem;
     Dtype dtype;
-    bool lanes;       /* an element is Kernel.block values, one for each row */
+    bool lanes;       /* an element is Kernel.rows values, one for each row */
+    int outer;        /* columns: axes (0 or 1) that stand before the row: [t][row][feature] */
     Shape shape;      /* without N and S */
     int slots;        /* copies one after the other: a carry has two */
     int port;         /* MEM_port: which, else -1 */
@@ -120,7 +124,9 @@ typedef struct {
     Arena *arena;
     const Graph *graph;
     Dtype real;
+    bool columns;          /* [row][feature], features in the lanes; else [feature][row] */
     int block;             /* rows of a block */
+    int rows;              /* of a block as buffers hold it: columns have room for a whole tile */
     LIST(Buffer *) buffers;
     LIST(KernelPort) ports;
     LIST(Phase *) phases;
@@ -158,6 +164,7 @@ void kernel_lifetimes(Kernel *k);
 char *kernel_text(Arena *a, const Kernel *k);
 /* Is it index arithmetic only? */
 bool kernel_is_view(const Node *n);
+enum { COLUMN_TILE = 8 }; /* columns: rows of a register tile at most */
 /* Leading axes that no index counts: 1 where axis 0 is N or S, else 0. */
 int kernel_lead(const Node *n);
 /* The shape without leading N or S. */

@@ -121,7 +121,7 @@ static void lower_batch_contract(Seq *q, Node *n)
     contract_of(n, &c);
     int vector = batch_vector_operand(n);
     for (int o = 0; vector >= 0 && o < 2; o++)
-        if (contract_has(&c, 0, o, c.nout - 1))
+        if (!k->columns && contract_has(&c, 0, o, c.nout - 1))
             across[o] = transposed(q, n->in[o + acc]);
     Step *s = lower_step(q, STEP_batch);
     s->node = n;
@@ -205,12 +205,27 @@ static Buffer *stack_for(Seq *q, const Node *scan, Node *value, int loop)
     Dim length = attr_get(scan, ATTR_length)->u.dim;
     Buffer *b = lower_buffer(q->k, MEM_worker, value->dtype, true, stack_shape(length, &inner),
                              lower_label(value));
+    b->outer = 1;
     NodeInfo *info = INFO(value);
     bool own = value->op != OP_input && !kernel_is_view(value) && !lower_is_leaf(value) &&
                info->cls == CLASS_row && value->op != OP_result && value->op != OP_scan;
     if (own && !info->place.buffer)
         info->place = (Place){b, SLOT_only, loop, true, dim_int(0)};
     return b;
+}
+
+/* The rows of one step lie together: what the loop reads step by step has its
+ * time before the row. */
+static void time_before_row(const Node *scan, int ncarry)
+{
+    int nseq = (int)attr_int(scan, ATTR_nseq, 0);
+    for (int i = ncarry; i < ncarry + nseq; i++) {
+        const Node *base = kernel_base(scan->in[i]);
+        Buffer *b = INFO(base)->place.buffer;
+        if (b && b->lanes && b->slots == 1 && b->shape.rank >= 2 && !INFO(base)->place.stacked &&
+            dim_equal(b->shape.d[0], shape_inner(&scan->in[i]->shape).d[0]))
+            b->outer = 1;
+    }
 }
 
 static void lower_scan(Seq *q, Node *n)
@@ -236,6 +251,7 @@ static void lower_scan(Seq *q, Node *n)
     Seq inner = {k, (Steps *)&s->body, q->phase, true};
     for (int i = 0; i < body->nodes.n && !k->why; i++)
         lower_node(&inner, body->nodes.at[i]);
+    time_before_row(n, ncarry);
     for (int i = 0; i < ncarry && !k->why; i++) {
         const NodeInfo *in = INFO(body->inputs.at[i]);
         Node *next = body->outputs.at[i].node;
@@ -357,6 +373,8 @@ Kernel *kernel_lower(Arena *a, Graph *g, int block)
     k->graph = g;
     k->block = block;
     k->loss_port = -1;
+    k->columns = g->columns > 0;
+    k->rows = k->columns ? block + COLUMN_TILE : block;
     k->real = DT_f32;
     for (int i = 0; i < g->nodes.n; i++)
         if (g->nodes.at[i]->dtype == DT_f64 && shape_has_batch(&g->nodes.at[i]->shape))

@@ -17,5 +17,9 @@ void pass_sink(Graph *g);
 /* A batch_contract that continues a carry of a scan becomes one product over
  * the stacked operands after the scan. Exact. */
 void pass_defer(Graph *g);
+/* Decides whether rows or features lie in the vector lanes, for batches of about
+ * `rows` rows (0: unknown, rows stay), and turns weights round where features do. Exact. */
+typedef enum { LAYOUT_auto, LAYOUT_rows, LAYOUT_columns } Layout;
+void pass_layout(Graph *g, int64_t rows, Layout asked);
 
 #endif

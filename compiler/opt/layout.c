@@ -1,0 +1,217 @@
+/* pass_layout: rows or features in the vector lanes?
+ *
+ * Compiled code keeps the rows of a block in the lanes: no lane is wasted
+ * whatever the number of features, but a batch of 50 rows costs as much as 64,
+ * and a single one as much as 32. With features in the lanes (columns) rows
+ * cost what they are, and layers of 50 units cost as much as 64. The choice
+ * compares the two paddings, weighted by the products' work, for the batch that
+ * is expected; no bit depends on it.
+ *
+ * In columns a product reads its weights along the output's last axis. Weights
+ * that lie the other way round, as those of most gradients do, get a copy that
+ * lies along it, made once a step.
+ */
+#include "opt/opt.h"
+
+#include "ir/contract.h"
+#include "opt/rewrite.h"
+
+#include <string.h>
+
+enum { LANES = 16 };
+
+/* ---- the choice ---- */
+
+static double padded(double n, double to)
+{
+    int64_t whole = (int64_t)((n + to - 1) / to);
+    return (double)whole * to;
+}
+
+typedef struct { double work, columns; } Cost;
+
+/* Work of a product for one row, and what it costs with its last axis in the lanes. */
+static void add_product(Cost *cost, const Node *n)
+{
+    Contract c;
+    Dim extent[LABELS_MOST];
+    contract_of(n, &c);
+    contract_extents(n, &c, extent);
+    for (int t = 0; t < c.nterm; t++) {
+        double work = 1, last = 1;
+        for (int l = 0; l < c.nlabel; l++) {
+            int64_t count = 1;
+            bool used = contract_has(&c, t, 0, l) || contract_has(&c, t, 1, l);
+            if (used && c.label[l] != 'n' && !dim_const(extent[l], &count))
+                count = LANES;
+            work *= (double)count;
+            if (l == c.nout - 1 && c.label[l] != 'n')
+                last = (double)count;
+        }
+        cost->work += work;
+        cost->columns += work * padded(last, LANES) / last;
+    }
+}
+
+static void add_graph(Cost *cost, const Graph *g)
+{
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = g->nodes.at[i];
+        if (n->body)
+            add_graph(cost, n->body);
+        else if ((n->op == OP_contract && shape_has_batch(&n->shape)) || n->op == OP_batch_contract)
+            add_product(cost, n);
+    }
+}
+
+/* Rows that are computed when rows lie in the lanes. */
+static double rows_in_lanes(int64_t rows)
+{
+    int64_t shard = shard_rows(rows);
+    double cost = 0;
+    for (int64_t at = 0; at < rows; at += shard)
+        cost += padded((double)(rows - at < shard ? rows - at : shard), BLOCK_ROWS);
+    return cost;
+}
+
+static bool columns_win(const Graph *g, int64_t rows)
+{
+    enum { CLOSE_CALL = 20 }; /* one part in so many: rows in the lanes stay */
+    Cost cost = {0};
+    add_graph(&cost, g);
+    double lanes = cost.work * rows_in_lanes(rows) / (double)rows;
+    return cost.columns * (1 + 1.0 / CLOSE_CALL) < lanes;
+}
+
+/* ---- copies of weights ---- */
+
+/* A parameter seen from a scan's body, or a view of one, made in the graph
+ * around it; null where it is neither. */
+static Node *outside(Node *scan, Node *x)
+{
+    Graph *g = scan->graph;
+    int moving = (int)(attr_int(scan, ATTR_ncarry, 0) + attr_int(scan, ATTR_nseq, 0));
+    for (int i = moving; i < scan->nin; i++)
+        if (scan->body->inputs.at[i] == x)
+            return scan->in[i];
+    if (x->nin != 1 || op_info[x->op].kind != KIND_view)
+        return NULL;
+    Node *in = outside(scan, x->in[0]);
+    return in ? node_on(g, x, &in) : NULL;
+}
+
+static Node *new_constant(Node *scan, Node *value)
+{
+    Graph *g = scan->graph;
+    for (int i = 0; i < scan->nin; i++)
+        if (scan->in[i] == value && i >= attr_int(scan, ATTR_ncarry, 0))
+            return scan->body->inputs.at[i];
+    Node **in = NEW_ARRAY(g->arena, Node *, scan->nin + 1);
+    memcpy(in, scan->in, sizeof(Node *) * (size_t)scan->nin);
+    in[scan->nin++] = value;
+    scan->in = in;
+    const char *name = arena_printf(g->arena, "along_%d", scan->nin);
+    return graph_input(scan->body, ROLE_body, name, value->dtype, value->shape, value->span);
+}
+
+/* The axis of operand o that is the output's last label and not its own last axis, or -1. */
+static int axis_to_move(const Contract *c, int t, int o)
+{
+    int last = c->term[t].rank[o] - 1;
+    for (int i = 0; i < last; i++)
+        if (axis_label(&c->term[t].axis[o][i]) == c->nout - 1)
+            return i;
+    return -1;
+}
+
+/* x with axis `from` last, as a copy in memory. */
+static Node *moved_last(Graph *g, Node *x, int from)
+{
+    int perm[RANK_MOST];
+    for (int i = 0, k = 0; i < x->shape.rank; i++)
+        if (i != from)
+            perm[k++] = i;
+    perm[x->shape.rank - 1] = from;
+    Node *turned = node1(g, OP_stop_gradient, make_transpose(g, x, perm));
+    turned->name = x->name;
+    return turned;
+}
+
+static bool same_sums(const Contract *a, const Contract *b)
+{
+    for (int t = 0; t < a->nterm; t++) {
+        if (a->term[t].nsum != b->term[t].nsum)
+            return false;
+        for (int i = 0; i < a->term[t].nsum; i++)
+            if (a->label[a->term[t].sum[i]] != b->label[b->term[t].sum[i]])
+                return false;
+    }
+    return true;
+}
+
+/* The product with its weights along the lanes, or null. scan: whose body it is in. */
+static Node *along_lanes(Graph *g, Node *scan, const Node *n)
+{
+    Contract c, now;
+    const char *why;
+    bool changed = false;
+    int acc = attr_int(n, ATTR_acc, 0) != 0;
+    contract_of(n, &c);
+    Node **in = NEW_ARRAY(g->arena, Node *, n->nin);
+    memcpy(in, n->in, sizeof(Node *) * (size_t)n->nin);
+    for (int t = 0; t < c.nterm; t++)
+        for (int o = 0; o < 2; o++) {
+            Node **x = &in[acc + 2 * t + o];
+            int from = axis_to_move(&c, t, o), last = c.term[t].rank[o] - 1;
+            if (from < 0 || shape_has_batch(&(*x)->shape) || shape_has_shards(&(*x)->shape))
+                continue;
+            Node *home = scan ? outside(scan, *x) : *x;
+            if (!home)
+                continue;
+            Node *copy = moved_last(home->graph, home, from);
+            *x = scan ? new_constant(scan, copy) : copy;
+            ContractAxis moved = c.term[t].axis[o][from];
+            memmove(&c.term[t].axis[o][from], &c.term[t].axis[o][from + 1],
+                    sizeof moved * (size_t)(last - from));
+            c.term[t].axis[o][last] = moved;
+            changed = true;
+        }
+    if (!changed)
+        return NULL;
+    const char *spec = contract_text(g->arena, &c);
+    Contract before;
+    contract_of(n, &before);
+    if (!contract_parse(spec, &now, &why) || !same_sums(&before, &now))
+        return NULL;
+    Attr attr[8];
+    memcpy(attr, n->attr, sizeof(Attr) * (size_t)n->nattr);
+    for (int i = 0; i < n->nattr; i++)
+        if (attr[i].key == ATTR_spec)
+            attr[i] = attr_of_str(ATTR_spec, spec);
+    Node *product = node_new(g, n->op, n->span, in, n->nin, attr, n->nattr);
+    product->name = n->name;
+    return product;
+}
+
+static void turn_weights(Graph *g, Node *scan)
+{
+    for (int i = 0, n = g->nodes.n; i < n; i++) {
+        Node *old = g->nodes.at[i];
+        if (old->op == OP_scan && !scan)
+            turn_weights(old->body, old);
+        if (old->op != OP_contract || !shape_has_batch(&old->shape))
+            continue;
+        Node *product = along_lanes(g, scan, old);
+        if (product)
+            graph_replace(g, old, product);
+    }
+    graph_compact(g);
+}
+
+void pass_layout(Graph *g, int64_t rows, Layout asked)
+{
+    if (asked == LAYOUT_rows || rows < 1 || (asked == LAYOUT_auto && !columns_win(g, rows)))
+        return;
+    turn_weights(g, NULL);
+    g->columns = rows;
+}
