@@ -208,7 +208,8 @@ static Buffer *stack_for(Seq *q, const Node *scan, Node *value, int loop)
     b->outer = 1;
     NodeInfo *info = INFO(value);
     bool own = value->op != OP_input && !kernel_is_view(value) && !lower_is_leaf(value) &&
-               info->cls == CLASS_row && value->op != OP_result && value->op != OP_scan;
+               info->cls == CLASS_row && value->op != OP_result && value->op != OP_scan &&
+               value->op != OP_tensor;
     if (own && !info->place.buffer)
         info->place = (Place){b, SLOT_only, loop, true, dim_int(0)};
     return b;

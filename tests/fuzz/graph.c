@@ -161,6 +161,7 @@ static bool check_graph(Tally *tally, const Case *what, Choices from)
     m.g = graph_new(a, "fuzz");
     m.real = pick(&m, 4) ? DT_f32 : DT_f64;
     m.tame = pick(&m, 3) == 0;
+    m.g->columns = pick(&m, 2) ? 1 + pick(&m, 60) : 0;
     Checker c = {.arena = a, .what = what, .tally = tally, .tame = m.tame, .stage = "forward"};
     choose_runs(&c);
     add_inputs(&m);
