@@ -248,7 +248,8 @@ V load_element(Emit *e, const Place *p, Ix linear)
 {
     /* One load of a place and index in a block: many products share operands. */
     V base = place_base(e, p);
-    int op = KEY_load + e->part * 8 + (e->mask != NULL) + 2 * (linear.step == 1) + 4 * (e->lanes == 1);
+    int op = KEY_load + e->part * 8 + (e->mask != NULL) + 2 * (linear.step == 1) +
+             4 * (e->lanes == 1);
     if (linear.step != 0 && linear.step != 1)
         return load_new(e, p, linear);
     V v = block_find(e, base, linear.v, linear.c, op);

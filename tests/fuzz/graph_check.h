@@ -246,7 +246,8 @@ static inline bool check_compiled(Checker *c, const Graph *g)
     c->tally->compiled++;
     bool ok = true;
     for (int i = 0; ok && i < NRUN; i++)
-        ok = !is_run(c, i) || (few && run_rows(&c->run[i]) > BLOCK_ROWS) || run_compiled(c, g, p, i);
+        ok = !is_run(c, i) || (few && run_rows(&c->run[i]) > BLOCK_ROWS) ||
+             run_compiled(c, g, p, i);
     program_free(p);
     return ok;
 }

@@ -6,9 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void columns(Graph *g)
+{
+    pass_layout(g, 50, LAYOUT_columns);
+}
+
 static const struct { const char *name; void (*run)(Graph *); } passes[] = {
     {"simplify", pass_simplify}, {"concat", pass_concat}, {"sink", pass_sink},
-    {"defer", pass_defer},
+    {"defer", pass_defer}, {"layout", columns},
 };
 
 static int failures, cases;
