@@ -19,6 +19,20 @@ const char *const *dataset_readers(int *n)
     return names;
 }
 
+static const Reader *find_reader(const char *name)
+{
+    for (int i = 0; i < NREADER; i++)
+        if (!strcmp(readers[i]->name, name))
+            return readers[i];
+    return NULL;
+}
+
+const char *dataset_reader_param(const char *name, int index)
+{
+    const Reader *r = find_reader(name);
+    return r && index >= 0 && index < r->nparam ? r->params[index].name : NULL;
+}
+
 /* ---- arguments ---- */
 
 static const char *kinds_text(unsigned kinds)
@@ -29,6 +43,25 @@ static const char *kinds_text(unsigned kinds)
            : kinds == TAKES_texts ? "a list of texts"
            : kinds & TAKES_bool   ? "true, false or a text"
                                   : "a number or a text";
+}
+
+char *dataset_reader_help(Arena *a, const char *name)
+{
+    const Reader *r = find_reader(name);
+    if (!r)
+        return NULL;
+    char *s = arena_printf(a, "%s (data reader)\n\n%s\n\n%s(", name, r->doc, name);
+    for (int i = 0; i < r->nparam; i++) {
+        const ReaderParam *p = &r->params[i];
+        s = arena_printf(a, "%s%s%s%s%s", s, i ? ", " : "", p->name, p->required ? "" : "=",
+                         p->required ? "" : p->standard ? p->standard : "none");
+    }
+    s = arena_printf(a, "%s)\n", r->params ? s : arena_printf(a, "%sNAME=\"FILE\", ...", s));
+    for (int i = 0; i < r->nparam; i++) {
+        const ReaderParam *p = &r->params[i];
+        s = arena_printf(a, "%s    %-12s %s: %s\n", s, p->name, kinds_text(p->kinds), p->doc);
+    }
+    return arena_printf(a, "%s\nfields: %s\n", s, r->fields);
 }
 
 static const char *given_text(DataArgKind kind)
@@ -350,10 +383,7 @@ static Dataset *open_with(Opening *o, const Reader *r)
 Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, const char *reader,
                       const DataArg *args, int nargs)
 {
-    const Reader *r = NULL;
-    for (int i = 0; i < NREADER; i++)
-        if (!strcmp(readers[i]->name, reader))
-            r = readers[i];
+    const Reader *r = find_reader(reader);
     if (!r) {
         int n;
         const char *const *names = dataset_readers(&n);

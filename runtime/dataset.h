@@ -104,5 +104,9 @@ bool dataset_check_classes(const Dataset *ds, Diag *d, Span at, int field, int64
 
 /* All readers' names, for suggestions and help. */
 const char *const *dataset_readers(int *n);
+/* Signature, arguments and fields of a reader, for people; null when there is none so named. */
+char *dataset_reader_help(Arena *a, const char *name);
+/* The reader's parameter that positional argument `index` fills; null when it has none. */
+const char *dataset_reader_param(const char *name, int index);
 
 #endif

@@ -361,9 +361,14 @@ static bool digits_load(Dataset *ds, Diag *d)
     return true;
 }
 
-static const ReaderParam digits_params[] = {{"train", TAKES_number, false},
-                                            {"test", TAKES_number, false},
-                                            {"seed", TAKES_number, false},
-                                            {"size", TAKES_number, false}};
+static const ReaderParam digits_params[] = {
+    {"train", TAKES_number, false, "60000", "how many training samples"},
+    {"test", TAKES_number, false, "10000", "how many test samples"},
+    {"seed", TAKES_number, false, "1", "the same seed gives the same samples"},
+    {"size", TAKES_number, false, "28", "width and height of a picture"}};
 
-const Reader reader_digits = {"digits", digits_params, 4, digits_open, digits_load};
+const Reader reader_digits = {
+    "digits", digits_params, sizeof digits_params / sizeof *digits_params,
+    "Draws handwritten digits like MNIST's; no file is needed.",
+    "image [size, size] u8 (0 to 255), label u8 (0 to 9); with a test set.",
+    digits_open, digits_load};

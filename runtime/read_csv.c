@@ -504,9 +504,22 @@ static bool csv_load(Dataset *ds, Diag *d)
 }
 
 static const ReaderParam csv_params[] = {
-    {"path", TAKES_text, true},         {"target", TAKES_text | TAKES_number, false},
-    {"columns", TAKES_texts, false},    {"header", TAKES_bool | TAKES_text, false},
-    {"separator", TAKES_text, false},   {"missing", TAKES_text, false},
-    {"test", TAKES_text, false}};
+    {"path", TAKES_text, true, NULL, "the file"},
+    {"target", TAKES_text | TAKES_number, false, NULL,
+     "the target's column, by name or by number from 1; else the last one"},
+    {"columns", TAKES_texts, false, NULL,
+     "the columns of `features`, by name; else all of numbers but the target"},
+    {"header", TAKES_bool | TAKES_text, false, "auto",
+     "does the first line name the columns? auto: it does when it holds no number"},
+    {"separator", TAKES_text, false, NULL, "one character; else found out by the first line"},
+    {"missing", TAKES_text, false, "error",
+     "what an empty cell is: an error, zero, or the column's mean"},
+    {"test", TAKES_text, false, NULL, "a file with the same columns, as the test set"}};
 
-const Reader reader_csv = {"csv", csv_params, 7, csv_open, csv_load};
+const Reader reader_csv = {
+    "csv", csv_params, sizeof csv_params / sizeof *csv_params,
+    "Reads a table: a line a sample. Columns of texts become classes, numbered in sorted order.",
+    "features [columns] f32; the target, and (in files of up to 100 columns) each column, by its "
+    "name: f32, or i32 for classes and a target of whole numbers. Without a header the columns "
+    "are x1, x2, ... and the target is label.",
+    csv_open, csv_load};

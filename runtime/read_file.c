@@ -42,7 +42,7 @@ static bool load_nothing(Dataset *ds, Diag *d)
     return true;
 }
 
-static const Reader reader_file = {"file", NULL, 0, NULL, load_nothing};
+static const Reader reader_file = {"file", NULL, 0, NULL, NULL, NULL, load_nothing};
 
 /* One field of `count` samples. */
 static Dataset *single(Arena *a, Span at, const char *field, Dtype dtype, int rank,

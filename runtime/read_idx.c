@@ -347,11 +347,19 @@ static bool idx_reader_open(Opening *o)
     return true;
 }
 
-static const ReaderParam mnist_params[] = {{"dir", TAKES_text, true}};
-static const ReaderParam idx_params[] = {{"images", TAKES_text, true},
-                                         {"labels", TAKES_text, false},
-                                         {"test_images", TAKES_text, false},
-                                         {"test_labels", TAKES_text, false}};
+static const ReaderParam mnist_params[] = {
+    {"dir", TAKES_text, true, NULL, "the folder of the four files, plain or .gz"}};
+static const ReaderParam idx_params[] = {
+    {"images", TAKES_text, true, NULL, "IDX of any rank and type, plain or .gz: the samples"},
+    {"labels", TAKES_text, false, NULL, "IDX with as many labels"},
+    {"test_images", TAKES_text, false, NULL, "the same for the test set"},
+    {"test_labels", TAKES_text, false, NULL, "the same for the test set; needed with labels"}};
 
-const Reader reader_mnist = {"mnist", mnist_params, 1, mnist_open, idx_set_load};
-const Reader reader_idx = {"idx", idx_params, 4, idx_reader_open, idx_set_load};
+const Reader reader_mnist = {
+    "mnist", mnist_params, 1, "Reads the files of MNIST, or of a set like it.",
+    "image [28, 28] u8 (0 to 255), label u8 (0 to 9); with a test set.", mnist_open, idx_set_load};
+const Reader reader_idx = {
+    "idx", idx_params, sizeof idx_params / sizeof *idx_params,
+    "Reads IDX files, the form of MNIST's.",
+    "image, and label where labels are given, of the files' shapes and types.",
+    idx_reader_open, idx_set_load};

@@ -54,8 +54,13 @@ static bool made_load(Dataset *ds, Diag *d)
     return true;
 }
 
-static const ReaderParam made_params[] = {{"count", TAKES_number, true},
-                                          {"test", TAKES_number, false},
-                                          {"seed", TAKES_number, false}};
+static const ReaderParam made_params[] = {
+    {"count", TAKES_number, true, NULL, "how many training samples"},
+    {"test", TAKES_number, false, "0", "how many test samples"},
+    {"seed", TAKES_number, false, "0", "the same seed gives the same samples"}};
 
-const Reader reader_generate = {"generate", made_params, 3, made_open, made_load};
+const Reader reader_generate = {
+    "generate", made_params, sizeof made_params / sizeof *made_params,
+    "Makes samples, once, from the expressions in its block, which may draw: uniform(0, 1), "
+    "normal(0, 1).",
+    "each line `name = e` of the block.", made_open, made_load};

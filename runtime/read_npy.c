@@ -427,4 +427,9 @@ static bool npy_reader_load(Dataset *ds, Diag *d)
     return true;
 }
 
-const Reader reader_npy = {"npy", NULL, 0, npy_reader_open, npy_reader_load};
+const Reader reader_npy = {
+    "npy", NULL, 0,
+    "Reads .npy files, as many as are given. The first axis of each counts the samples.",
+    "each argument's name, its file as the samples: npy(x=\"x.npy\", y=\"y.npy\", "
+    "test_x=\"tx.npy\", test_y=\"ty.npy\"); test_x is the test set of x.",
+    npy_reader_open, npy_reader_load};

@@ -364,6 +364,12 @@ static bool npz_load(Dataset *ds, Diag *d)
     return true;
 }
 
-static const ReaderParam npz_params[] = {{"path", TAKES_text, true}, {"test", TAKES_text, false}};
+static const ReaderParam npz_params[] = {
+    {"path", TAKES_text, true, NULL, "the archive"},
+    {"test", TAKES_text, false, NULL, "an archive of the same arrays, as the test set"}};
 
-const Reader reader_npz = {"npz", npz_params, 2, npz_open, npz_load};
+const Reader reader_npz = {
+    "npz", npz_params, 2,
+    "Reads an archive of NumPy's. The first axis of every array counts the samples.",
+    "each array by its name; x_train and x_test are both parts of the field x.",
+    npz_open, npz_load};

@@ -9,6 +9,8 @@ typedef struct {
     const char *name;
     unsigned kinds;      /* bits 1 << DATA_...; lists are also taken as one element */
     bool required;
+    const char *standard;  /* what counts when it is left out, as written; null: nothing does */
+    const char *doc;
 } ReaderParam;
 
 enum {
@@ -36,6 +38,8 @@ typedef struct {
     const char *name;
     const ReaderParam *params;  /* null: the reader looks at args itself */
     int nparam;
+    const char *doc;            /* for help: what it reads, and which fields that gives */
+    const char *fields;
     bool (*open)(Opening *o);
     bool (*load)(Dataset *ds, Diag *d);
 } Reader;

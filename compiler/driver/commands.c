@@ -2,6 +2,7 @@
 #include "driver/job.h"
 
 #include "driver/text.h"
+#include "dataset.h"
 #include "system.h"
 
 #include <errno.h>
@@ -172,6 +173,12 @@ static void list_definitions(Job *j)
         }
         printf("\n");
     }
+    int n;
+    const char *const *readers = dataset_readers(&n);
+    printf("\ndata reader\n  ");
+    for (int i = 0; i < n; i++)
+        printf("  %s", readers[i]);
+    printf("\n");
 }
 
 int command_help(Job *j)
@@ -197,18 +204,24 @@ int command_help(Job *j)
         return 0;
     }
     char *text = definition_help(j->session, j->arena, word, &near);
+    if (!text)
+        text = dataset_reader_help(j->arena, word);
     if (text) {
         fputs(text, stdout);
         if (text[0] && text[strlen(text) - 1] != '\n')
             putchar('\n');
         return 0;
     }
-    const char *names[NCOMMAND + 1];
+    int nreader, n = 0;
+    const char *const *readers = dataset_readers(&nreader);
+    const char **names = NEW_ARRAY(j->arena, const char *, NCOMMAND + nreader + 1);
     for (int i = 0; i < NCOMMAND; i++)
-        names[i] = command_info[i].name;
-    names[NCOMMAND] = near ? near : "help";
-    near = nearest_name(word, names, NCOMMAND + 1);
-    error_at(j->diag, nowhere, "there is no command or definition '%s'%s%s%s", word,
+        names[n++] = command_info[i].name;
+    for (int i = 0; i < nreader; i++)
+        names[n++] = readers[i];
+    names[n++] = near ? near : "help";
+    near = nearest_name(word, names, n);
+    error_at(j->diag, nowhere, "there is no command, definition or reader '%s'%s%s%s", word,
              near ? "; did you mean '" : "; weft help --list names them all", near ? near : "",
              near ? "'?" : "");
     return 1;

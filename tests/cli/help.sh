@@ -18,7 +18,21 @@ weft 0 help LSTM
 out_has 'LSTM\(units'
 weft 0 help Adam
 out_has 'learning_rate=0.001'
+# Readers, from their tables.
+for reader in mnist idx csv npy npz digits generate; do
+    weft 0 help $reader
+    out_has "^$reader (data reader)"
+    out_has '^fields: '
+done
+weft 0 help csv
+out_has '^csv(path, target=none, columns=none, header=auto, separator=none, missing=error, test=none)'
+out_has '^    missing  *a text: '
+weft 0 help npy
+out_has '^npy(NAME="FILE", ...)'
+weft 1 help digit
+err_has "did you mean 'digits'"
 weft 0 help --list
+out_has 'digits'
 out_has 'LSTM'
 weft 1 help LSTN
 err_has "did you mean 'LSTM'"

@@ -14,7 +14,7 @@ says() { # says TEXT ARGUMENTS...
 says "there is no command 'trian'; did you mean 'train'\?" trian tiny.model
 says "there is no command 'frobnicate'; weft help lists them" frobnicate
 says "'tiny.model' is no command; write for example: weft train tiny.model" tiny.model
-says "there is no command or definition 'LSTN'; did you mean 'LSTM'\?" help LSTN
+says "there is no command, definition or reader 'LSTN'; did you mean 'LSTM'\?" help LSTN
 # arguments
 says "weft train takes one FILE.model, or --resume RUN" train
 says "weft train takes one FILE.model" train tiny.model tiny.model
