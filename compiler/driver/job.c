@@ -235,6 +235,7 @@ bool job_open(Job *j, const char *path, Dtype real, bool facts_suffice)
     j->session->schema = find_schema;
     j->session->generate = find_generated;
     j->session->schema_context = c;
+    j->session->reader_param = dataset_reader_param;
     j->session->model_name = j->options->value[OPT_model];
     j->session->train_name = j->options->value[OPT_train];
     add_settings(j);

@@ -40,11 +40,13 @@ static bool list_arg(Expander *x, const Val *v, ReaderArg *out, Span at)
     return true;
 }
 
-static bool reader_arg(Expander *x, Scope *s, const Arg *arg, const char *data, ReaderArg *out)
+/* `key`: what --set calls the argument; null: it cannot. */
+static bool reader_arg(Expander *x, Scope *s, const Arg *arg, const char *data, const char *key,
+                       ReaderArg *out)
 {
     const Expr *e = arg->value;
-    if (arg->name)
-        e = setting(x, arena_printf(x->a, "%s.%s", data, arg->name), e);
+    if (key)
+        e = setting(x, arena_printf(x->a, "%s.%s", data, key), e);
     out->name = arg->name;
     out->span = arg->name ? span_join(arg->name_span, arg->value->span) : e->span;
     if (e->kind == EX_string) {
@@ -100,8 +102,23 @@ static bool check_counts(Expander *x, const DataSchema *data)
     return true;
 }
 
+/* What each argument of the call is named, written or by its place; null: nothing. */
+static const char **arg_names(Expander *x, const Expr *call, const char *reader)
+{
+    int n = call->kind == EX_call ? call->args.n : 0, positional = 0;
+    const char **names = NEW_ARRAY(x->a, const char *, n + 1);
+    ReaderParamFn param = x->session->reader_param;
+    for (int i = 0; i < n; i++) {
+        names[i] = call->args.at[i].name;
+        if (!names[i] && param)
+            names[i] = param(reader, positional++);
+    }
+    return names;
+}
+
 /* --set d.NAME=value for an argument that the call does not write. */
-static int set_args(Expander *x, const Expr *call, const char *data, Arg *out, int most)
+static int set_args(Expander *x, const Expr *call, const char *const *names, const char *data,
+                    Arg *out, int most)
 {
     Session *s = x->session;
     size_t head = strlen(data);
@@ -112,7 +129,7 @@ static int set_args(Expander *x, const Expr *call, const char *data, Arg *out, i
             continue;
         bool given = false;
         for (int k = 0; call->kind == EX_call && k < call->args.n; k++)
-            given |= call->args.at[k].name && !strcmp(call->args.at[k].name, name);
+            given |= names[k] && !strcmp(names[k], name);
         for (int k = 0; k < n; k++)
             given |= !strcmp(out[k].name, name);
         const Expr *e = given ? NULL : setting_arg(x, path, call, name, -1);
@@ -140,14 +157,15 @@ bool data_open(Unit *u, Expander *x)
     int n = call->kind == EX_call ? call->args.n : 0;
     const char *name = block->name ? block->name : "data";
     Arg more[SET_MOST];
-    int nmore = set_args(x, call, name, more, SET_MOST);
+    const char **names = arg_names(x, call, f->text);
+    int nmore = set_args(x, call, names, name, more, SET_MOST);
     ReaderArg *args = NEW_ARRAY(u->state->a, ReaderArg, n + nmore + 1);
     Scope *s = train_scope(x);
     bool ok = true;
     for (int i = 0; i < n; i++)
-        ok &= reader_arg(x, s, &call->args.at[i], name, &args[i]);
+        ok &= reader_arg(x, s, &call->args.at[i], name, names[i], &args[i]);
     for (int i = 0; i < nmore; i++)
-        ok &= reader_arg(x, s, &more[i], name, &args[n + i]);
+        ok &= reader_arg(x, s, &more[i], name, more[i].name, &args[n + i]);
     if (!ok)
         return false;
     Session *ses = u->session;

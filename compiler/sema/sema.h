@@ -54,6 +54,9 @@ typedef const DataSchema *(*SchemaFn)(void *context, Diag *d, Span at, const cha
 typedef const DataSchema *(*GenerateFn)(void *context, Diag *d, Span at, const Graph *g,
                                         const ReaderArg *args, int nargs);
 
+/* The name of a reader's positional argument, counted from 0; null when it has none. */
+typedef const char *(*ReaderParamFn)(const char *reader, int index);
+
 /* ---- session and unit ---- */
 
 typedef struct { const char *path, *value; Span span; } Setting; /* --set path=value */
@@ -66,6 +69,7 @@ typedef struct Session {
     SchemaFn schema;
     GenerateFn generate;
     void *schema_context;
+    ReaderParamFn reader_param;   /* may be null: then --set reaches no positional argument */
     const char *train_name, *model_name;  /* --train, --model; may be null */
     struct Definitions *prelude;  /* parsed on first use */
 } Session;

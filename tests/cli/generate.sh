@@ -43,6 +43,13 @@ sed -n '/sample 0/,$p' out >three
 sed 's/generate(3000/generate(1500/' made.model >half.model
 weft 0 data half.model --samples 3
 sed -n '/sample 0/,$p' out | cmp -s - three || fail "samples change with their number"
+# An argument without a name goes by the reader's name of it.
+weft 0 data made.model --samples 3 --set waves.count=1500
+sed -n '/sample 0/,$p' out | cmp -s - three || fail "--set of a positional argument"
+weft 0 data made.model --set waves.count=70 --json
+[ "$(json data count)" = 70 ] || fail "--set of count"
+weft 0 train made.model $ENGINE --quiet --run-dir set --set waves.count=700 --epochs 1
+grep -q 'generate(700,' set/model.model || fail "the run's model keeps another count"
 weft 0 data made.model --samples 3 --set waves.seed=2
 sed -n '/sample 0/,$p' out | cmp -s - three && fail "another seed, the same samples"
 

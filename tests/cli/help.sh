@@ -21,14 +21,14 @@ out_has 'learning_rate=0.001'
 # Readers, from their tables.
 for reader in mnist idx csv npy npz digits generate; do
     weft 0 help $reader
-    out_has "^$reader (data reader)"
+    out_has "^$reader \(data reader\)"
     out_has '^fields: '
 done
 weft 0 help csv
-out_has '^csv(path, target=none, columns=none, header=auto, separator=none, missing=error, test=none)'
+out_has '^csv\(path, target=none, columns=none, header=auto, .*missing=error, test=none\)$'
 out_has '^    missing  *a text: '
 weft 0 help npy
-out_has '^npy(NAME="FILE", ...)'
+out_has '^npy\(NAME="FILE", \.\.\.\)$'
 weft 1 help digit
 err_has "did you mean 'digits'"
 weft 0 help --list
