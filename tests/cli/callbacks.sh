@@ -6,6 +6,14 @@ weft 0 train tiny.model $ENGINE --json --run-dir early --epochs 9 \
 [ "$(json end reason)" = early_stopping ] || fail "reason is $(json end reason)"
 [ "$(json end epochs)" = 3 ] || fail "epochs are $(json end epochs)"
 [ "$(json end best_epoch)" = 1 ] || fail "best_epoch is $(json end best_epoch)"
+# restore_best_weights: what the run computes with is its best epoch's weights, here the first's.
+weft 0 train tiny.model $ENGINE --quiet --run-dir back --epochs 9 --set \
+    'train.early_stopping=EarlyStopping(patience=2, min_delta=100, restore_best_weights=true)'
+weft 0 train tiny.model $ENGINE --quiet --run-dir first --epochs 1
+same_bits back/best.safetensors first/last.safetensors
+loss() { weft 0 evaluate "$@" $ENGINE --json; json evaluate loss; }
+[ "$(loss back)" = "$(loss first)" ] || fail "the best weights are not used"
+[ "$(loss back)" != "$(loss back --weights back/last.safetensors)" ] || fail "best is last"
 weft 0 train tiny.model $ENGINE --json --run-dir slow --epochs 4 \
     --set 'train.reduce_lr=ReduceLROnPlateau(factor=0.5, patience=1, min_delta=100)'
 [ "$(json epoch learning_rate_factor)" = 0.125 ] ||
