@@ -75,7 +75,8 @@ Cache *cache_open(Arena *a, const char *dir, const char **why)
     bool asked = dir != NULL;
     if (!asked)
         dir = default_dir(a);
-    if (!dir || (!make_folder(a, dir) && !asked)) /* no home, or one that is read-only */
+    bool there = dir && stat(dir, &st) == 0;
+    if (!dir || (!there && !make_folder(a, dir) && !asked)) /* no home, or one that is read-only */
         return NULL;
     if (stat(dir, &st) != 0)
         *why = strerror(errno);
