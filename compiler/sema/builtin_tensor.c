@@ -251,6 +251,13 @@ static Val run_rank(Args *a)
     return n ? val_int(n->shape.rank - shape_has_batch(&n->shape), a->at) : val_poison();
 }
 
+/* Are its values whole numbers, such as the bytes of a picture? */
+static Val run_is_whole(Args *a)
+{
+    Node *n = peek(a, 0);
+    return n ? val_bool(n->dtype != DT_bool && !dtype_is_float(n->dtype), a->at) : val_poison();
+}
+
 static Val run_reshape(Args *a)
 {
     Val v, dims = a->arg[1];
@@ -520,6 +527,7 @@ const Builtin tensor_builtins[] = {
     {"shape", "x", run_shape, NOP},
     {"dim", "x, axis?", run_dim, NOP},
     {"rank", "x", run_rank, NOP},
+    {"is_whole", "x", run_is_whole, NOP},
     {"reshape", "x, shape", run_reshape, NOP},
     {"flatten", "x", run_flatten, NOP},
     {"transpose", "x, axes?", run_transpose, NOP},

@@ -49,7 +49,7 @@ static const char *further_arguments(DefKind k)
 static const struct { const char *kind, *file; } categories[] = {
     {"activation", "activations"},     {"initializer", "initializers"},
     {"regularizer", "regularizers"},   {"constraint", "constraints"},
-    {"schedule", "schedules"},
+    {"schedule", "schedules"},         {"transform", "transforms"},
 };
 
 static const char *kind_of(const Definition *d)
