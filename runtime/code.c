@@ -122,6 +122,7 @@ static void walk_program(Walk *w, Program *p)
     bare.port = NULL;
     bare.store = NULL;
     bare.phase = NULL;
+    bare.kernel = NULL; /* profiled code is not kept */
     bare.release = NULL;
     bare.owner = NULL;
     bare.state = NULL;
@@ -172,7 +173,7 @@ static bool is_sound(const Program *p, const CodeImage *image)
     for (int i = 0; ok && i < p->nphase; i++)
         for (int j = 0; ok && j < p->phase[i].ntask; j++)
             ok = (uint64_t)p->phase[i].task[j].code < image->text;
-    return ok && p->loss_port < p->nport;
+    return ok && p->loss_port < p->nport && !p->nkernel;
 }
 
 Program *code_unpack(Arena *a, Bytes bytes, CodeImage *image)

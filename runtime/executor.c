@@ -105,8 +105,11 @@ void program_bind(Program *p, int port, void *memory)
 
 static void release_memory(ProgramState *s)
 {
-    for (int i = 0; s->frame && i < s->threads; i++)
+    for (int i = 0; s->frame && i < s->threads; i++) {
+        if (s->frame[i])
+            free(s->frame[i]->log);
         free(s->frame[i]);
+    }
     free(s->frame);
     free(s->arena);
     free(s->size);
@@ -235,6 +238,8 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
         size_t bytes = sizeof(Frame) + sizeof(char *) * (size_t)p->nstore;
         if (!(s->frame[i] = calloc(1, bytes)))
             return false;
+        if (p->nkernel && !(s->frame[i]->log = calloc(1, sizeof *s->frame[i]->log)))
+            return false; /* code that notes its calls does so in every run */
         for (int j = 0; j < p->nstore; j++)
             s->frame[i]->buffer[j] = p->store[j].kind == STORE_worker
                                          ? s->base[j] + s->worker_bytes * (size_t)i
@@ -279,7 +284,10 @@ static void run_level(const ProgramPhase *phase, Frame *f, int level, int thread
             if (at < lo || at >= hi)
                 continue;
             f->unit = u;
+            int64_t start = f->log ? profile_cycles() : 0;
             task->run(f);
+            if (f->log)
+                profile_note(f, task->number, start);
         }
     }
 }
@@ -302,12 +310,18 @@ static bool run_phases(const Program *p, ProgramState *s, Frame *f, int thread, 
             int64_t lo = f->shards * thread / threads, hi = f->shards * (thread + 1) / threads;
             for (int64_t shard = lo; shard < hi; shard++)
                 run_shard(p, s, phase, f, shard);
+            int64_t start = f->log ? profile_cycles() : 0;
             gate_wait(&s->gate, threads);
+            if (f->log)
+                profile_note(f, PROFILE_wait, start);
             continue;
         }
         for (int level = 0; level < phase->nlevel; level++) {
             run_level(phase, f, level, thread, threads);
+            int64_t start = f->log ? profile_cycles() : 0;
 #pragma omp barrier
+            if (f->log)
+                profile_note(f, PROFILE_wait, start);
             /* Nobody writes the loss behind its level: all threads see the same. */
             if (i == p->loss_phase && level == p->loss_level && !loss_is_finite(p, s))
                 return false;
@@ -356,6 +370,16 @@ int program_barriers(const Program *p)
     for (int i = 0; i < p->nphase; i++)
         n += p->phase[i].rows ? 1 : p->phase[i].nlevel;
     return n;
+}
+
+int program_threads(const Program *p)
+{
+    return p->state->threads;
+}
+
+Frame *program_frame(const Program *p, int thread)
+{
+    return p->state->frame[thread];
 }
 
 void program_free(Program *p)

@@ -53,6 +53,40 @@ size_t program_bytes(const Program *p);
 size_t program_worker_bytes(const Program *p);
 /* Barriers of one run. */
 int program_barriers(const Program *p);
+
+/* ---- profiling: of programs compiled for it ---- */
+
+/* A call of a kernel, or a wait for other threads, in the processor's cycles. */
+typedef struct { int64_t kernel, start, end; } ProfileEvent;
+enum { PROFILE_wait = -1 };
+
+/* What a kernel is, and what a step's calls of it do together. */
+typedef struct {
+    const char *name;      /* of its function: k4_lstm */
+    const char *what;      /* its operations: "4 contract, 3 sigmoid, 2 tanh" */
+    const char *file;      /* "" when no place is known */
+    int line;
+    double products;       /* 2 a multiply-add */
+    double arithmetic;     /* 1 an element of other operations */
+    double functions;      /* values of exp, log, tanh, sigmoid and their like */
+    double bytes;          /* of values read and written, each once a call */
+    double call_bytes;     /* the same of one call */
+} ProfileKernel;
+
+/* The kernels of a step by number; 0 for a program that was not compiled for profiling. */
+int program_kernels(const Program *p, const ProfileKernel **kernels);
+/* A step of all threads: its beginning and end in cycles, and how long that took. */
+typedef struct { int threads; int64_t begin, end; double seconds; } ProfileStep;
+/* Runs a batch like program_run, with its events noted; more than once while there is no
+ * place for all of them (so the first time). False when memory is short or the loss is not
+ * finite. */
+bool program_profile(Program *p, int64_t n, const int64_t *order, ProfileStep *step);
+/* What a thread did in the last profiled step, in order of time; valid until the next. */
+const ProfileEvent *program_events(const Program *p, int thread, int64_t *count);
+/* Reads the counter that events are stamped with. */
+int64_t profile_cycles(void);
+/* What noting a call costs, in cycles: the mean of many. */
+double profile_cost(void);
 void program_free(Program *p);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <omp.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { CHAINS = 12 };
@@ -74,4 +75,29 @@ double peak_gflops(int threads)
     chains(ROUNDS_OF_CHAINS);
     double seconds = system_seconds() - start;
     return 2e-9 * ROUNDS_OF_CHAINS * CHAINS * vector_lanes() * threads / seconds;
+}
+
+double peak_bandwidth(int threads, size_t bytes)
+{
+    enum { TOTAL = 256 << 20 };
+    int64_t rounds = TOTAL / (int64_t)bytes + 1;
+    double seconds = 0;
+#pragma omp parallel num_threads(threads)
+    {
+        char *at = calloc(1, bytes);
+        size_t half = bytes / 2;
+        if (at)
+            memset(at, 1, bytes);
+#pragma omp barrier
+        double start = system_seconds();
+        for (int64_t i = 0; at && i < rounds; i++) {
+            memcpy(at, at + half, half);
+            __asm__ volatile("" : : "r"(at) : "memory");
+        }
+#pragma omp barrier
+#pragma omp master
+        seconds = system_seconds() - start;
+        free(at);
+    }
+    return (double)bytes * (double)rounds * threads / seconds;
 }

@@ -18,12 +18,15 @@ typedef struct {
     const int64_t *lengths;  /* by symbol */
     int64_t t[LOOPS_MOST];   /* a loop's index */
     int64_t count[LOOPS_MOST]; /* steps it has made */
+    ProfileEvent *log;       /* of profiled code: where calls are noted, log_most + 1 events */
+    int64_t log_count;       /* calls since the step began, noted or not */
+    int64_t log_most;
     char *buffer[];
 } Frame;
 
 enum { FRAME_n, FRAME_row0, FRAME_rows, FRAME_first, FRAME_unit, FRAME_shards, FRAME_order,
        FRAME_lengths, FRAME_t, FRAME_count = FRAME_t + LOOPS_MOST,
-       FRAME_buffer = FRAME_count + LOOPS_MOST };
+       FRAME_log = FRAME_count + LOOPS_MOST, FRAME_log_count, FRAME_log_most, FRAME_buffer };
 
 typedef void (*KernelFn)(Frame *);
 
@@ -45,6 +48,7 @@ typedef struct {
     int64_t units;         /* chunks, each a call */
     int level;
     int64_t code;          /* where its function begins in the image (code.h) */
+    int number;            /* of its kernel; a row phase's function has many: -1 */
 } Task;
 
 typedef struct {
@@ -62,9 +66,24 @@ struct Program {
     Port *port;
     StoreInfo *store;
     ProgramPhase *phase;
+    int nkernel;                  /* described when profiled, else 0 */
+    ProfileKernel *kernel;
     void (*release)(void *owner); /* frees what owns code and tables */
     void *owner;
     struct ProgramState *state;   /* the executor's */
 };
+
+/* Of a prepared program: its threads and the frame of each. */
+int program_threads(const Program *p);
+Frame *program_frame(const Program *p, int thread);
+
+/* Notes a call that began at `start` and ends now in a frame that has a log. Compiled code
+ * does the same. */
+static inline void profile_note(Frame *f, int64_t kernel, int64_t start)
+{
+    int64_t at = f->log_count < f->log_most ? f->log_count : f->log_most;
+    f->log[at] = (ProfileEvent){kernel, start, profile_cycles()};
+    f->log_count++;
+}
 
 #endif

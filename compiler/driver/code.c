@@ -163,7 +163,7 @@ Program *code_program(Diag *d, Span at, const Graph *g, const CodeOptions *o)
     CacheKey key;
     CodeImage image;
     const char *why = NULL;
-    bool plain = !o->jit.debug && !o->jit.dump;
+    bool plain = !o->jit.debug && !o->jit.dump && !o->jit.profile;
     bool cached = o->cache && plain && code_key(scratch, g, &o->jit, &key);
     Program *p = cached ? from_cache(a, o->cache, key, &image) : NULL;
     const Emitter *e = p ? NULL : emitter_load(scratch, d, at);

@@ -8,7 +8,7 @@
 
 typedef struct {
     JitOptions jit;
-    const Cache *cache;    /* null: none. `debug` and `dump` compile anyway */
+    const Cache *cache;    /* null: none. `debug`, `dump`, `profile` compile anyway */
     int *compiled;         /* counts what did not come from the cache; may be null */
 } CodeOptions;
 

@@ -236,11 +236,3 @@ int command_compile(Job *j)
                        "train, evaluate and predict compile in memory");
     return diag_exit_code(j->diag);
 }
-
-int command_profile(Job *j)
-{
-    if (open_only(j, true))
-        unsupported_at(j->diag, nowhere, "weft profile: there is no profiler yet; weft train "
-                       "--time-passes times the passes, --emit-dump=asm shows the kernels");
-    return diag_exit_code(j->diag);
-}

@@ -109,6 +109,11 @@ const char *engine_target(const Engine *e)
     return e->program ? program_target(e->program) : "reference interpreter";
 }
 
+Program *engine_program(const Engine *e)
+{
+    return e->program;
+}
+
 int engine_nport(const Engine *e)
 {
     return e->program ? program_nport(e->program) : e->ports.n;

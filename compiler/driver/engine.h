@@ -27,6 +27,9 @@ int engine_nport(const Engine *e);
 const Port *engine_port(const Engine *e, int i);
 int engine_find(const Engine *e, Role role, const char *name); /* -1 when absent */
 
+/* The compiled program; null when interpreted. */
+Program *engine_program(const Engine *e);
+
 /* See program_bind, program_prepare, program_run, program_bytes. */
 void engine_bind(Engine *e, int port, void *memory);
 bool engine_prepare(Engine *e, int64_t rows, const int64_t *lengths, int threads);

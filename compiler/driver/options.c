@@ -40,13 +40,15 @@ static bool unknown_command(Diag *d, const char *word)
     return error_at(d, nowhere, "there is no command '%s'; weft help lists them", word);
 }
 
-/* The option named by the first n characters of word. */
-static int find_option(const char *word, size_t n)
+/* The option named by the first n characters of word, the command's own before another's. */
+static int find_option(const char *word, size_t n, Command c)
 {
+    int found = -1;
     for (int i = 0; i < NOPTION; i++)
-        if (strlen(option_info[i].name) == n && strncmp(option_info[i].name, word, n) == 0)
-            return i;
-    return -1;
+        if (strlen(option_info[i].name) == n && strncmp(option_info[i].name, word, n) == 0 &&
+            (found < 0 || option_info[i].commands & 1u << c))
+            found = i;
+    return found;
 }
 
 static bool unknown_option(Arena *a, Diag *d, const char *word, size_t n, Command c)
@@ -109,7 +111,7 @@ static bool take_option(Arena *a, Diag *d, int argc, char **argv, int *i, Option
 {
     const char *word = argv[*i] + 2, *equal = strchr(word, '=');
     size_t n = equal ? (size_t)(equal - word) : strlen(word);
-    int option = find_option(word, n);
+    int option = find_option(word, n, o->command);
     if (option < 0)
         return unknown_option(a, d, word, n, o->command);
     const OptionInfo *info = &option_info[option];

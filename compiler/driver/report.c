@@ -2,7 +2,7 @@
  * (--json, stdout), and how it is saved. */
 #include "driver/train.h"
 
-#include "driver/flops.h"
+#include "ir/flops.h"
 #include "driver/text.h"
 #include "system.h"
 

@@ -1,6 +1,6 @@
 /* weft summary: the layers as a table in Keras's style, then what a sample and
  * a training step cost. */
-#include "driver/flops.h"
+#include "ir/flops.h"
 #include "driver/job.h"
 #include "driver/text.h"
 

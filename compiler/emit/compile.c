@@ -113,6 +113,7 @@ static Emit *emit_new(Arena *a, const Kernel *k, const JitOptions *o)
     e->arena = a;
     e->k = k;
     e->diag = o->diag;
+    e->called = o->profile ? NEW_ARRAY(a, const char *, k->nkernel + 1) : NULL;
     e->cx = LLVMContextCreate();
     e->m = LLVMModuleCreateWithNameInContext("weft", e->cx);
     e->b = LLVMCreateBuilderInContext(e->cx);
@@ -243,7 +244,8 @@ static void emit_phases(Work *w, Emit *e)
         ProgramPhase *to = &w->p->phase[i];
         *to = (ProgramPhase){from->rows, n, from->nlevel, NEW_ARRAY(w->keep, Task, n + 1)};
         for (int j = 0; j < n; j++)
-            to->task[j] = (Task){arena_strdup(w->keep, names[j]), NULL, units[j], levels[j], 0};
+            to->task[j] = (Task){arena_strdup(w->keep, names[j]), NULL, units[j], levels[j], 0,
+                                 from->rows ? -1 : from->steps.at[j]->number};
     }
 }
 
@@ -285,6 +287,10 @@ static void *work(void *arg)
     if (w->o->debug && w->o->diag)
         debug_begin(e);
     emit_phases(w, e);
+    if (w->p && w->o->profile) {
+        w->p->nkernel = k->nkernel;
+        w->p->kernel = profile_describe(w->keep, e, w->o->profile);
+    }
     debug_end(e);
     if (w->o->debug)
         keep_names(w, e);

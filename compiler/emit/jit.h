@@ -12,6 +12,8 @@ typedef struct {
     const char *features;  /* null: the cpu's own */
     bool debug;            /* tell gdb and perf the kernels' names and lines */
     int64_t rows;          /* no batch will have more; 0: not known */
+    const int64_t *profile; /* null, or the value of every symbol: each call of a kernel is
+                               noted (see program_profile), the work described for these sizes */
     const char *dump;      /* "kernel", "llvm", "asm" or null: what to print to stderr */
 } JitOptions;
 

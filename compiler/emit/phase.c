@@ -2,7 +2,7 @@
  * order, with the loops over time; a parameter phase is a list of functions. */
 #include "emit/emit.h"
 
-static V step_function(Emit *e, const Step *s, bool rows)
+static V make_function(Emit *e, const Step *s, bool rows)
 {
     e->span = s->node ? s->node->span : (Span){0};
     switch (s->kind) {
@@ -15,6 +15,15 @@ static V step_function(Emit *e, const Step *s, bool rows)
     case STEP_scatter: return scatter_emit(e, s);
     default: bug("a step of kind %d has no function", (int)s->kind);
     }
+}
+
+static V step_function(Emit *e, const Step *s, bool rows)
+{
+    size_t length;
+    V fn = make_function(e, s, rows);
+    if (e->called)
+        e->called[s->number] = LLVMGetValueName2(fn, &length);
+    return fn;
 }
 
 /* Functions first, in the order of a walk; the caller then calls them in the
@@ -42,7 +51,7 @@ static void call_steps(Emit *e, Step *const *steps, int n, const V *fn, int *at)
     for (int i = 0; i < n; i++) {
         const Step *s = steps[i];
         if (s->kind != STEP_loop) {
-            LLVMBuildCall2(e->b, e->kernel_type, fn[(*at)++], &e->frame, 1, "");
+            profile_call(e, fn[(*at)++], s->number);
             continue;
         }
         V extent = dim_emit(e, s->extent);

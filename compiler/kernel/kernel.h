@@ -87,6 +87,8 @@ typedef enum {
     STEP_scatter
 } StepKind;
 
+extern const char *const step_kinds[]; /* for people */
+
 typedef struct Step Step;
 struct Step {
     StepKind kind;
@@ -102,6 +104,7 @@ struct Step {
     int port;              /* STEP_load, STEP_store */
     Buffer *outside;       /* the same: the caller's memory */
     int level;             /* parameter phase */
+    int number;            /* of its kernel, in order of the walk; a loop has none: -1 */
     LIST(Step *) body;
     const char *name;
 };
@@ -130,7 +133,7 @@ typedef struct {
     LIST(Buffer *) buffers;
     LIST(KernelPort) ports;
     LIST(Phase *) phases;
-    int nloop, nnest;
+    int nloop, nnest, nkernel;
     int loss_port;         /* -1: none */
     int loss_phase, loss_level; /* behind which the loss is known */
     const char *why;       /* set when something cannot be compiled */

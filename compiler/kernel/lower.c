@@ -367,6 +367,16 @@ static void copy_inputs(Graph *g)
     }
 }
 
+/* Numbers the steps that become functions. */
+static void number_steps(Kernel *k, Step *const *steps, int n)
+{
+    for (int i = 0; i < n; i++) {
+        bool loop = steps[i]->kind == STEP_loop;
+        steps[i]->number = loop ? -1 : k->nkernel++;
+        number_steps(k, steps[i]->body.at, steps[i]->body.n);
+    }
+}
+
 Kernel *kernel_lower(Arena *a, Graph *g, int block)
 {
     Kernel *k = NEW(a, Kernel);
@@ -408,6 +418,8 @@ Kernel *kernel_lower(Arena *a, Graph *g, int block)
             if (p->steps.at[j]->kind == STEP_nest)
                 p->steps.at[j]->nest->flat = lower_is_flat(p->steps.at[j]->nest);
     }
+    for (int i = 0; i < k->phases.n; i++)
+        number_steps(k, k->phases.at[i]->steps.at, k->phases.at[i]->steps.n);
     if (!k->why)
         kernel_lifetimes(k);
     return k;

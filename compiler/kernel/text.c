@@ -6,6 +6,9 @@
 
 static const char *const mem_names[] = {"port", "worker", "block", "shard", "shared"};
 
+const char *const step_kinds[] = {"nest", "loop",  "batch", "across",
+                                  "load", "store", "zero",  "scatter"};
+
 static void print_place(FILE *f, const Place *p)
 {
     static const char *const slots[] = {"", ".first", ".now", ".next", ".final"};
@@ -33,8 +36,6 @@ static void print_nest(FILE *f, Arena *a, const Kernel *k, const Nest *nest, int
 
 static void print_steps(FILE *f, Arena *a, const Kernel *k, Step *const *steps, int n, int indent)
 {
-    static const char *const kinds[] = {"nest", "loop",  "batch", "across",
-                                        "load", "store", "zero",  "scatter"};
     for (int i = 0; i < n; i++) {
         const Step *s = steps[i];
         if (s->kind == STEP_nest) {
@@ -45,7 +46,7 @@ static void print_steps(FILE *f, Arena *a, const Kernel *k, Step *const *steps, 
             print_steps(f, a, k, s->body.at, s->body.n, indent + 2);
             fprintf(f, "%*s}\n", indent, "");
         } else {
-            fprintf(f, "%*s%s %s ", indent, "", kinds[s->kind], s->name ? s->name : "");
+            fprintf(f, "%*s%s %s ", indent, "", step_kinds[s->kind], s->name ? s->name : "");
             if (s->node && attr_str(s->node, ATTR_spec))
                 fprintf(f, "%s ", attr_str(s->node, ATTR_spec));
             print_place(f, &s->place);

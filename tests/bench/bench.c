@@ -7,8 +7,8 @@
  * the machine can only slow either. One line a call: the step's floating-point
  * work (2 x multiply-adds of all products), time, rate and share of the peak.
  */
-#include "driver/flops.h"
-#include "driver/job.h"
+#include "driver/trial.h"
+#include "ir/flops.h"
 #include "peak.h"
 #include "system.h"
 
@@ -66,26 +66,9 @@ static int measure(Job *j, const char *path, int threads)
     if (!job_begin(j) || !job_open(j, path, DT_f32, false) || !job_data(j))
         return 1;
     Engine *e = job_engine(j, PIPELINE_step, &stopped);
-    Graph *init = unit_init(j->unit);
-    if (!e || !init || !job_lengths(j, engine_graph(e), lengths))
+    if (!e || !trial_sizes(j, engine_graph(e), lengths) || !trial_bind(j, e, lengths, threads))
         return 1;
-    int64_t rows = j->unit->train->batch_size;
-    if (!engine_prepare(e, rows, lengths, threads))
-        return 1;
-    Store *store = store_new(j->arena, init, true);
-    store_init(store, init, 1);
-    store_add_states(store, e, rows, lengths);
-    store_bind(store, store, e);
-    job_bind_data(j, e, false);
-    Scalars scalars = {0};
-    scalars_bind(j->arena, &scalars, e);
-    scalars_set(&scalars, "step", 1);
-    scalars_set(&scalars, "learning_rate_scale", 0); /* weights stay where they are */
-    for (int i = 0; i < engine_nport(e); i++) {
-        const Port *p = engine_port(e, i);
-        if (p->role == ROLE_loss || p->role == ROLE_metric || p->role == ROLE_result)
-            engine_bind(e, i, aligned_memory(j->arena, port_bytes(p, lengths) * (size_t)rows + 64));
-    }
+    int64_t rows = lengths[SYM_N];
     Figures f = {.gflop = 1e-9 * graph_flops(engine_graph(e), rows, lengths)};
     double t[ROUNDS];
     for (int i = 0; i < ROUNDS; i++) {

@@ -44,4 +44,3 @@ weft 1 train huge.model $ENGINE
 err_has 'memory'
 weft 2 compile tiny.model
 err_has 'unsupported'
-weft 2 profile tiny.model

@@ -77,5 +77,3 @@ lacks x.txt
 # what is not there yet
 weft 2 compile tiny.model
 err_has 'unsupported: weft compile: object files cannot be made yet'
-weft 2 profile tiny.model
-err_has 'unsupported: weft profile: there is no profiler yet'

@@ -1,7 +1,7 @@
 /* The engine on a graph made by hand: rows gathered by order, updates in place,
  * nothing updated when the loss is not finite; and the work that it counts. */
 #include "driver/engine.h"
-#include "driver/flops.h"
+#include "ir/flops.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Counts the multiply-adds of a graph's products. */
-#include "driver/flops.h"
+#include "ir/flops.h"
 
 #include "ir/contract.h"
 
@@ -12,7 +12,7 @@ static bool is_constant(const Node *n)
     return n->op == OP_const;
 }
 
-static double product_flops(const Node *n, const int64_t *at)
+double product_flops(const Node *n, const int64_t *at)
 {
     Contract c;
     Dim extent[LABELS_MOST];
