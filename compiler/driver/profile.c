@@ -292,6 +292,8 @@ static bool profile(Profile *p, const Graph *g)
     if (ok) {
         sum_up(p);
         const int *order = by_time(p);
+        const char *picture = j->options->value[OPT_picture];
+        ok = !picture || profile_picture(p, order, picture);
         if (j->json) {
             print_json(p, order);
         } else {

@@ -31,4 +31,8 @@ double profile_seconds(const Profile *p, int kernel);
  * was measured explains as much as half of it. */
 const char *profile_bound(const Profile *p, int kernel);
 
+/* The step as a picture; order: the kernels, the longest first. Writes it to path; reports and
+ * returns false. */
+bool profile_picture(const Profile *p, const int *order, const char *path);
+
 #endif

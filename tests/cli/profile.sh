@@ -37,6 +37,18 @@ END
 fi
 [ "$(json thread thread)" = 0 ] || fail "no line for thread 0"
 
+# The picture: a row a thread, well-formed.
+weft 0 profile tiny.model --threads 2 --svg step.svg
+exists step.svg
+for want in '^<svg ' 'thread 1</text>' 'tiny.model:8' 'waiting for other threads' '^</svg>'; do
+    grep -q -- "$want" step.svg || fail "step.svg has no $want"
+done
+if command -v xmllint >/dev/null; then
+    xmllint --noout step.svg || fail "step.svg is not well-formed"
+fi
+weft 1 profile tiny.model --svg nowhere/step.svg
+err_has 'nowhere/step.svg'
+
 # float64; more threads than shards
 weft 0 profile tiny.model --dtype float64 --threads 3 --batch-size 100
 out_has '^model tiny, batch 100, 3 threads'
