@@ -3,6 +3,7 @@
 #include "code.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -27,6 +28,11 @@ bool code_map(Arena *a, Program *p, const CodeImage *image)
     if (map == MAP_FAILED)
         return false;
     memcpy(map, image->at, image->size);
+    float (*single)(float, float, float) = fmaf;
+    double (*twice)(double, double, double) = fma;
+    char *imports = map + image->text;
+    memcpy(imports + CODE_FMAF * sizeof(void *), &single, sizeof(void *));
+    memcpy(imports + CODE_FMA * sizeof(void *), &twice, sizeof(void *));
     if (mprotect(map, image->text, PROT_READ | PROT_EXEC) != 0 ||
         (image->size > image->text &&
          mprotect(map + image->text, image->size - image->text, PROT_READ) != 0)) {
@@ -167,7 +173,8 @@ Bytes code_pack(Arena *a, const Program *p, const CodeImage *image)
 
 static bool is_sound(const Program *p, const CodeImage *image)
 {
-    bool ok = image->text % CODE_PAGE == 0 && image->text > 0 && image->text <= image->size;
+    bool ok = image->text % CODE_PAGE == 0 && image->text > 0 && image->text <= image->size &&
+              image->size - image->text >= CODE_IMPORTS * sizeof(void *);
     for (int i = 0; ok && i < p->nstore; i++)
         ok = p->store[i].kind != STORE_port || (unsigned)p->store[i].port < (unsigned)p->nport;
     for (int i = 0; ok && i < p->nphase; i++)

@@ -12,6 +12,9 @@
 #include "system.h"
 
 enum { CODE_PAGE = 4096 }; /* x86-64 */
+/* The constants begin with the addresses of fmaf and fma, which code for processors
+ * without these instructions calls; code_map puts them there. */
+enum { CODE_FMAF, CODE_FMA, CODE_IMPORTS };
 
 typedef struct {
     char *at;

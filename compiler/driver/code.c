@@ -89,6 +89,7 @@ static bool code_key(Arena *a, const Graph *g, const JitOptions *o, CacheKey *ke
 {
     uint32_t host[24];
     uint64_t build = 0;
+    int64_t block = o->rows ? block_rows(o->rows) : 0;
     const uint32_t layout[] = {sizeof(Program), sizeof(Port), sizeof(StoreInfo),
                                sizeof(ProgramPhase), sizeof(Task)};
     const char *text = graph_text(a, g), *cpu = o->cpu ? o->cpu : "";
@@ -96,7 +97,7 @@ static bool code_key(Arena *a, const Graph *g, const JitOptions *o, CacheKey *ke
     processor(host);
     Bytes parts[] = {{"code", 4},         {host, sizeof host},
                      {&build, sizeof build}, {layout, sizeof layout},
-                     {&o->rows, sizeof o->rows}, {cpu, strlen(cpu)},  {features, strlen(features)},
+                     {&block, sizeof block}, {cpu, strlen(cpu)},  {features, strlen(features)},
                      {text, strlen(text)}};
     if (!build_hash(emitter_path(a), &build))
         return false;

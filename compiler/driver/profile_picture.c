@@ -8,7 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDTH = 1240, LEFT = 80, RIGHT = 1220, TOP = 56, ROW = 40, BAR = 30, LINE = 20, COLOURS = 14 };
+enum {
+    WIDTH = 1240, LEFT = 80, RIGHT = 1220, TOP = 56, ROW = 40, BAR = 30, LINE = 20, COLOURS = 14
+};
 
 static const char *const colours[COLOURS] = {
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1",
@@ -75,8 +77,9 @@ static void draw_bar(Picture *d, const Bar *b, double y)
         return;
     double x = x_of(d->p, b->start), w = x_of(d->p, b->end) - x;
     double us = 1e6 * (double)(b->end - b->start) * d->p->tick;
-    text_add(d->t, "<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%d\" fill=\"%s\"><title>", x,
-             y, w < 0.2 ? 0.2 : w, BAR, colour_of(d, b->kernel));
+    text_add(d->t, "<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%d\" fill=\"%s\">", x, y,
+             w < 0.2 ? 0.2 : w, BAR, colour_of(d, b->kernel));
+    text_add(d->t, "<title>");
     if (b->calls == 1)
         text_add(d->t, "%s&#10;%.2f us", escaped(d->p->job->arena, kernel_text(d, b->kernel)), us);
     else

@@ -16,7 +16,10 @@ typedef struct {
     const Elf64_Sym *symbol;
     int nsymbol;
     const char *names;
+    int64_t imports;           /* the first object's: where jumps to CODE_IMPORTS lie */
 } Object;
+
+enum { JUMP_BYTES = 8 };
 
 static Object object_open(Arena *a, Bytes bytes)
 {
@@ -63,8 +66,21 @@ static int64_t lay_out(Object *o, int n, bool code, int64_t end)
     return end;
 }
 
+/* Jumps through the addresses that the constants begin with. */
+static void write_jumps(char *image, int64_t at, int64_t text)
+{
+    for (int i = 0; i < CODE_IMPORTS; i++, at += JUMP_BYTES) {
+        static const unsigned char jump[] = {0xff, 0x25}; /* jmp *[rip + distance] */
+        int32_t distance = (int32_t)(text + i * (int64_t)sizeof(void *) - (at + 6));
+        memcpy(image + at, jump, sizeof jump);
+        memcpy(image + at + sizeof jump, &distance, sizeof distance);
+    }
+}
+
 static int64_t find_global(const Object *o, int n, const char *name)
 {
+    if (strcmp(name, "fmaf") == 0 || strcmp(name, "fma") == 0)
+        return o->imports + JUMP_BYTES * (name[3] ? CODE_FMAF : CODE_FMA);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < o[i].nsymbol; k++) {
             const Elf64_Sym *s = &o[i].symbol[k];
@@ -114,10 +130,13 @@ void image_link(Arena *a, const Bytes *object, int n, Program *p, CodeImage *ima
         for (int k = 0; k < o[i].head->e_shnum; k++)
             o[i].place[k] = NOWHERE;
     }
-    int64_t text = lay_out(o, n, true, 0);
+    int64_t text = (lay_out(o, n, true, 0) + JUMP_BYTES - 1) / JUMP_BYTES * JUMP_BYTES;
+    o->imports = text;
+    text += JUMP_BYTES * CODE_IMPORTS;
     text = (text + CODE_PAGE - 1) / CODE_PAGE * CODE_PAGE;
-    int64_t end = lay_out(o, n, false, text);
+    int64_t end = lay_out(o, n, false, text + CODE_IMPORTS * (int64_t)sizeof(void *));
     *image = (CodeImage){arena_alloc(a, (size_t)end), (size_t)text, (size_t)end};
+    write_jumps(image->at, o->imports, text);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < o[i].head->e_shnum; k++)
             if (o[i].place[k] != NOWHERE)
