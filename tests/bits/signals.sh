@@ -1,8 +1,10 @@
 # Stopped by signals in the midst of epochs, again and again, and gone on with, each time on
 # another number of threads: the same bits as a training left in peace.
 source "$(dirname "$0")/lib.bash"
+# Enough of them that a signal within a tenth of a second meets a training.
+epochs=30
 for model in gru mlp stateful; do
-    options="--set samples=4000 --batch-size 4 --epochs 3"
+    options="--set samples=4000 --batch-size 4 --epochs $epochs"
     train calm "$MODELS/$model.model" $options
     rm -rf cut
     interrupted=0
@@ -34,7 +36,7 @@ for model in gru mlp stateful; do
         0) break ;;
         *) fail "exit code $code" ;;
         esac
-        arguments="--resume cut --epochs 3"
+        arguments="--resume cut --epochs $epochs"
     done
     [ $code = 0 ] || fail "never done"
     [ $interrupted -gt 0 ] || fail "never stopped in the midst of an epoch"
