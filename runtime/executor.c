@@ -1,7 +1,7 @@
 /* Runs compiled programs with OpenMP: one parallel region a batch, a barrier
  * after each phase. The unit of work in a row phase is a shard of the batch,
  * whose blocks run in order, so that no sum depends on the number of threads. */
-#include "program.h"
+#include "lay_out.h"
 
 #include "base/diag.h"
 #include "system.h"
@@ -31,9 +31,7 @@ typedef struct ProgramState {
     Frame **frame;         /* one a thread */
     char *arena;
     size_t bytes;
-    int64_t *size;         /* of each store, in bytes; of one block, one shard */
-    int64_t *room;         /* of all its blocks, shards */
-    int64_t *offset;       /* of each store in its region of the arena */
+    LayOut at;             /* of the stores */
     char **base;           /* of each store; a worker's: of thread 0 */
     size_t worker_bytes;   /* from one thread's workspace to the next */
 } ProgramState;
@@ -112,103 +110,34 @@ static void release_memory(ProgramState *s)
     }
     free(s->frame);
     free(s->arena);
-    free(s->size);
-    free(s->room);
-    free(s->offset);
+    free(s->at.size);
+    free(s->at.room);
+    free(s->at.offset);
     free(s->base);
     s->frame = NULL;
     s->arena = NULL;
-    s->size = NULL;
-    s->room = NULL;
-    s->offset = NULL;
+    s->at.size = NULL;
+    s->at.room = NULL;
+    s->at.offset = NULL;
     s->base = NULL;
     s->bytes = 0;
 }
 
-static int64_t store_bytes(const StoreInfo *info, const int64_t *lengths)
+/* Memory for the stores: workers' regions first, thread after thread, then the common one. */
+static bool take_memory(Program *p, ProgramState *s)
 {
-    int64_t bytes = info->unit;
-    for (int i = 0; i < info->ndim; i++)
-        bytes *= dim_value(info->dim[i], lengths);
-    return (bytes + 63) & ~(int64_t)63;
-}
-
-static bool meet(const StoreInfo *a, const StoreInfo *b)
-{
-    return a->first <= b->last && b->first <= a->last;
-}
-
-static bool is_of_worker(const StoreInfo *info)
-{
-    return info->kind == STORE_worker;
-}
-
-/* The lowest place for store i among those of its region that are in use at the
- * same time and laid out already. */
-static int64_t lowest_gap(const Program *p, const ProgramState *s, const bool *placed, int i)
-{
-    int64_t at = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int j = 0; j < p->nstore; j++) {
-            int64_t begin = s->offset[j], end = begin + s->room[j];
-            if (placed[j] && is_of_worker(&p->store[i]) == is_of_worker(&p->store[j]) &&
-                meet(&p->store[i], &p->store[j]) && at < end && begin < at + s->room[i]) {
-                at = end;
-                moved = true;
-            }
-        }
-    }
-    return at;
-}
-
-/* Offsets in a worker's region, or in the common one, the largest store first;
- * the region's extent. */
-static int64_t lay_out_region(const Program *p, ProgramState *s, bool *placed, bool worker)
-{
-    int64_t most = 0;
-    for (;;) {
-        int next = -1;
-        for (int i = 0; i < p->nstore; i++)
-            if (p->store[i].kind != STORE_port && is_of_worker(&p->store[i]) == worker &&
-                !placed[i] && (next < 0 || s->room[i] > s->room[next]))
-                next = i;
-        if (next < 0)
-            return most;
-        int64_t at = lowest_gap(p, s, placed, next);
-        s->offset[next] = at;
-        placed[next] = true;
-        most = at + s->room[next] > most ? at + s->room[next] : most;
-    }
-}
-
-/* Sizes of the stores, then their places: workers' regions first, thread after
- * thread, then the common one. */
-static bool lay_out(Program *p, ProgramState *s)
-{
-    int64_t n = s->most_rows, block = block_rows(n), blocks = (n + block - 1) / block;
-    bool *placed = calloc((size_t)p->nstore + 1, sizeof *placed);
-    if (!placed)
+    LayOut *l = &s->at;
+    if (!lay_out(p, s->most_rows, s->lengths, l))
         return false;
-    for (int i = 0; i < p->nstore; i++) {
-        StoreKind kind = p->store[i].kind;
-        s->size[i] = store_bytes(&p->store[i], s->lengths);
-        s->room[i] = s->size[i] * (kind == STORE_block   ? blocks
-                                   : kind == STORE_shard ? shard_count(n)
-                                                         : 1);
-    }
-    int64_t worker = lay_out_region(p, s, placed, true);
-    int64_t common = lay_out_region(p, s, placed, false);
-    free(placed);
     /* Threads keep clear of each other's pages and cache sets. */
-    s->worker_bytes = (size_t)((worker + 4095) & ~(int64_t)4095) + 4096 + 256;
+    s->worker_bytes = (size_t)((l->worker + 4095) & ~(int64_t)4095) + 4096 + 256;
     size_t at = s->worker_bytes * (size_t)s->threads;
-    s->bytes = at + (size_t)common + 64;
+    s->bytes = at + (size_t)l->common + 64;
     if (posix_memalign((void **)&s->arena, 4096, s->bytes))
         return false;
     for (int i = 0; i < p->nstore; i++)
         if (p->store[i].kind != STORE_port)
-            s->base[i] = s->arena + s->offset[i] + (is_of_worker(&p->store[i]) ? 0 : at);
+            s->base[i] = s->arena + l->offset[i] + (p->store[i].kind == STORE_worker ? 0 : at);
     return true;
 }
 
@@ -227,12 +156,12 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
         s->lengths[i] = lengths[i];
     s->lengths[SYM_N] = rows;
     s->lengths[SYM_S] = shard_count(rows);
-    s->size = calloc((size_t)p->nstore + 1, sizeof *s->size);
-    s->room = calloc((size_t)p->nstore + 1, sizeof *s->room);
-    s->offset = calloc((size_t)p->nstore + 1, sizeof *s->offset);
+    s->at.size = calloc((size_t)p->nstore + 1, sizeof *s->at.size);
+    s->at.room = calloc((size_t)p->nstore + 1, sizeof *s->at.room);
+    s->at.offset = calloc((size_t)p->nstore + 1, sizeof *s->at.offset);
     s->base = calloc((size_t)p->nstore + 1, sizeof *s->base);
     s->frame = calloc((size_t)s->threads, sizeof *s->frame);
-    if (!s->size || !s->room || !s->offset || !s->base || !s->frame || !lay_out(p, s))
+    if (!s->at.size || !s->at.room || !s->at.offset || !s->base || !s->frame || !take_memory(p, s))
         return false;
     for (int i = 0; i < s->threads; i++) {
         size_t bytes = sizeof(Frame) + sizeof(char *) * (size_t)p->nstore;
@@ -259,9 +188,9 @@ static void run_shard(const Program *p, const ProgramState *s, const ProgramPhas
         f->first = row == begin;
         for (int i = 0; i < p->nstore; i++) {
             if (p->store[i].kind == STORE_block)
-                f->buffer[i] = s->base[i] + s->size[i] * (row / block);
+                f->buffer[i] = s->base[i] + s->at.size[i] * (row / block);
             else if (p->store[i].kind == STORE_shard)
-                f->buffer[i] = s->base[i] + s->size[i] * shard;
+                f->buffer[i] = s->base[i] + s->at.size[i] * shard;
         }
         phase->task[0].run(f);
     }
