@@ -94,6 +94,21 @@ static Node *part_of_stack(Node *scan, const Node *n)
     return NULL;
 }
 
+static Stacked stacked(Node *scan, Node *n);
+
+/* A reshaped value is stacked as it was made, where it needs no copy, and reshaped after the
+ * loop. */
+static Node *stacked_reshape(Node *scan, Node *n)
+{
+    Shape s = n->shape;
+    int lead = shape_has_batch(&s);
+    Node *x = stacked(scan, n->in[0]).node;
+    memmove(s.d + lead + 1, s.d + lead, sizeof(Dim) * (size_t)(s.rank - lead));
+    s.d[lead] = x->shape.d[lead];
+    s.rank++;
+    return make_reshape(scan->graph, x, s);
+}
+
 /* All steps of a node of the body, in the graph around the scan. */
 static Stacked stacked(Node *scan, Node *n)
 {
@@ -103,6 +118,9 @@ static Stacked stacked(Node *scan, Node *n)
             return (Stacked){scan->in[p], has_time(scan, n)};
     if (!has_time(scan, n))
         return (Stacked){copy_literal(scan->graph, n), false};
+    if (n->op == OP_reshape && has_time(scan, n->in[0]) && n->in[0]->shape.rank < RANK_MOST &&
+        shape_has_batch(&n->shape) == shape_has_batch(&n->in[0]->shape))
+        return (Stacked){stacked_reshape(scan, n), true};
     Node *part = part_of_stack(scan, n);
     return (Stacked){part ? part : make_result(scan->graph, scan, scan_stack(scan, n)), true};
 }

@@ -90,6 +90,33 @@ static bool join_parts(Graph *g, Node *a, Node *b, int axis, Node **out)
     return true;
 }
 
+/* Does a reshape insert one axis of a single element, `axis`? */
+static bool inserts_axis(const Node *n, int axis)
+{
+    if (n->op != OP_reshape || n->in[0]->shape.rank != n->shape.rank - 1)
+        return false;
+    for (int i = 0; i < n->shape.rank; i++)
+        if (i == axis ? !dim_is(n->shape.d[i], 1)
+                      : !dim_equal(n->shape.d[i], n->in[0]->shape.d[i - (i > axis)]))
+            return false;
+    return true;
+}
+
+/* concat(x as [1, n], y as [1, n]) -> concat(x, y) as [2, n]: what makes x and y can store
+ * them where they belong. */
+static Node *concat_of_inserted(Rewrite *r, Node *n, int axis)
+{
+    Node **part = NEW_ARRAY(r->scratch, Node *, n->nin);
+    if (axis + 1 >= n->shape.rank)
+        return NULL;
+    for (int k = 0; k < n->nin; k++) {
+        if (!inserts_axis(n->in[k], axis))
+            return NULL;
+        part[k] = n->in[k]->in[0];
+    }
+    return make_reshape(r->g, make_concat(r->g, part, n->nin, axis), n->shape);
+}
+
 static Node *simplify_concat(Rewrite *r, Node *n)
 {
     int axis = (int)attr_int(n, ATTR_axis, 0);
@@ -108,7 +135,7 @@ static Node *simplify_concat(Rewrite *r, Node *n)
             list_push(r->scratch, &part, x);
         }
     }
-    return changed ? make_concat(r->g, part.at, part.n, axis) : NULL;
+    return changed ? make_concat(r->g, part.at, part.n, axis) : concat_of_inserted(r, n, axis);
 }
 
 /* ---- the others ---- */

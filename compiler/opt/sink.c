@@ -1,14 +1,15 @@
-/* pass_sink: slices move towards the leaves.
+/* pass_sink: slices, and reshapes by axes of one element, move towards the leaves.
  *
  *   slice(f(a, b))           ->  f(slice a, slice b)       f elementwise
  *   slice(contract(x, W))    ->  contract(x, slice W)      along an output label; not
  *                                                          where windows slide
  *   slice(concat(a, b))      ->  the parts of a and b that it covers
  *   slice(broadcast(x))      ->  broadcast(slice x)
+ *   reshape(f(a, b))         ->  f(reshape a, reshape b)   [1, n] to [n] and the like
  *
  * so that the gates of a cell, cut from one product, are products of their own
  * and fuse with what follows them. Only where nothing is computed twice: all
- * users of the node are slices along one axis that do not overlap. Each element
+ * users of the node are slices along one axis that do not overlap, or one reshape. Each element
  * keeps its operations and their order: exact.
  */
 #include "opt/opt.h"
@@ -167,6 +168,67 @@ static Node *sunk(Graph *g, Node *x, Node *slice)
     }
 }
 
+/* ---- reshapes ---- */
+
+/* x's shape `s`, seen as an elementwise operand of shape `from`, when that becomes `to`, which
+ * has the same axes but for those of one element. */
+static Shape operand_reshaped(const Shape *s, const Shape *from, const Shape *to)
+{
+    Shape out = {.rank = 0};
+    Dim d[RANK_MOST];
+    int i = from->rank - 1, j, skip = from->rank - s->rank;
+    for (j = to->rank - 1; j >= 0; j--) {
+        if (dim_is(to->d[j], 1)) {
+            d[j] = dim_int(1);
+            continue;
+        }
+        while (i >= 0 && dim_is(from->d[i], 1))
+            i--;
+        if (i < skip)
+            break;
+        d[j] = s->d[i - skip];
+        i--;
+    }
+    for (j++; j < to->rank; j++)
+        out.d[out.rank++] = d[j];
+    return out;
+}
+
+/* Do two shapes differ by axes of one element alone? */
+static bool differ_by_units(const Shape *a, const Shape *b)
+{
+    int i = 0, j = 0;
+    for (;; i++, j++) {
+        while (i < a->rank && dim_is(a->d[i], 1))
+            i++;
+        while (j < b->rank && dim_is(b->d[j], 1))
+            j++;
+        if (i == a->rank || j == b->rank)
+            return i == a->rank && j == b->rank;
+        if (!dim_equal(a->d[i], b->d[j]))
+            return false;
+    }
+}
+
+/* The one use of elementwise x is a reshape that only adds or drops axes of one element. */
+static bool is_reshaped(const Node *x, const Users *users, int nuses)
+{
+    return nuses == 1 && users->at.n == 1 && users->at.at[0]->op == OP_reshape &&
+           op_info[x->op].kind == KIND_map && x->shape.rank > 0 &&
+           differ_by_units(&x->shape, &users->at.at[0]->shape);
+}
+
+static Node *through_reshape(Graph *g, Node *x, const Node *reshape)
+{
+    Node *in[3];
+    for (int k = 0; k < x->nin; k++) {
+        Shape s = operand_reshaped(&x->in[k]->shape, &x->shape, &reshape->shape);
+        in[k] = shape_equal(&s, &x->in[k]->shape) ? x->in[k] : make_reshape(g, x->in[k], s);
+    }
+    Node *y = node_on(g, x, in);
+    return shape_equal(&y->shape, &reshape->shape) ? y : NULL;
+}
+
 /* ---- the pass ---- */
 
 static bool sink_once(Graph *g)
@@ -178,6 +240,12 @@ static bool sink_once(Graph *g)
     bool changed = false;
     for (int i = 0; i < n; i++) {
         Node *x = g->nodes.at[i];
+        if (is_reshaped(x, &users[i], uses[i])) {
+            Node *reshape = users[i].at.at[0], *y = through_reshape(g, x, reshape);
+            to[reshape->id] = y;
+            changed |= y != NULL;
+            continue;
+        }
         if (!is_cut_apart(&users[i], uses[i]))
             continue;
         for (int k = 0; k < users[i].at.n; k++) {
