@@ -266,6 +266,7 @@ static double value_at(const void *data, Dtype dt, int64_t i)
     case DT_f64: return ((const double *)data)[i];
     case DT_i32: return ((const int32_t *)data)[i];
     case DT_i16: return ((const int16_t *)data)[i];
+    case DT_i8: return ((const int8_t *)data)[i];
     default: return ((const uint8_t *)data)[i];
     }
 }

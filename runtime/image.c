@@ -144,7 +144,8 @@ bool npy_write(Diag *d, Span at, const char *path, Dtype dtype, int rank, const 
 {
     static const char *const descr[NDTYPE] = {[DT_f32] = "<f4", [DT_f64] = "<f8",
                                               [DT_i32] = "<i4", [DT_i16] = "<i2",
-                                              [DT_u8] = "|u1",  [DT_bool] = "|b1"};
+                                              [DT_u8] = "|u1",  [DT_i8] = "|i1",
+                                              [DT_bool] = "|b1"};
     Arena *a = d->arena;
     size_t bytes = (size_t)dtype_size(dtype);
     const char *shape = "";

@@ -64,7 +64,7 @@ const char *weights_get_note(const Weights *w, const char *key)
 
 static const char *const written_dtype[NDTYPE] = {
     [DT_f32] = "F32", [DT_f64] = "F64", [DT_i32] = "I32",
-    [DT_i16] = "I16", [DT_u8] = "U8",   [DT_bool] = "BOOL"};
+    [DT_i16] = "I16", [DT_i8] = "I8",   [DT_u8] = "U8",   [DT_bool] = "BOOL"};
 
 /* The header as JSON; *bytes is what stands behind it. */
 static json_t *describe(const Weights *w, size_t *bytes)
@@ -136,8 +136,8 @@ typedef struct { const char *name; int size; Dtype dtype; } StoredType;
 
 static const StoredType stored_types[] = {
     {"F32", 4, DT_f32}, {"F64", 8, DT_f64}, {"I32", 4, DT_i32},  {"I64", 8, DT_i32},
-    {"I16", 2, DT_i16}, {"U8", 1, DT_u8},   {"BOOL", 1, DT_bool}, {"F16", 2, DT_f32},
-    {"BF16", 2, DT_f32}};
+    {"I16", 2, DT_i16}, {"U8", 1, DT_u8},   {"I8", 1, DT_i8},    {"BOOL", 1, DT_bool},
+    {"F16", 2, DT_f32}, {"BF16", 2, DT_f32}};
 
 typedef struct { uint64_t lo, hi; const char *name; } Range;
 

@@ -139,6 +139,7 @@ static bool store_value(char *to, Dtype dtype, int64_t i, double v)
     case DT_f64: ((double *)to)[i] = v; return true;
     case DT_i32: ((int32_t *)to)[i] = (int32_t)v; return v == floor(v) && fabs(v) <= INT32_MAX;
     case DT_i16: ((int16_t *)to)[i] = (int16_t)v; return v == floor(v) && fabs(v) <= INT16_MAX;
+    case DT_i8: ((int8_t *)to)[i] = (int8_t)v; return v == floor(v) && fabs(v) <= INT8_MAX;
     case DT_u8: ((uint8_t *)to)[i] = (uint8_t)v; return v == floor(v) && v >= 0 && v <= 255;
     case DT_bool: ((uint8_t *)to)[i] = v != 0; return v == 0 || v == 1;
     default: return false;

@@ -63,13 +63,23 @@ static V operand(Emit *e, Tile *t, int g, int o, int r)
     return value_at(e, x, at);
 }
 
+/* One step of a chain: floats are fused, bytes multiplied and added in 32 bits. */
+static V chain_step(Emit *e, const Node *n, V x, V y, V acc)
+{
+    if (dtype_is_float(n->dtype))
+        return fma_emit(e, x, y, acc);
+    x = cast_emit(e, DT_i8, n->dtype, x);
+    y = cast_emit(e, DT_i8, n->dtype, y);
+    return LLVMBuildAdd(e->b, acc, LLVMBuildMul(e->b, x, y, ""), "");
+}
+
 static void multiply(Emit *e, Tile *t)
 {
     for (int g = 0; g < t->n; g++)
         for (int p = 0; p < t->points; p++) {
             point_enter(e, p);
             V *acc = &t->acc[g * t->points + p];
-            *acc = fma_emit(e, operand(e, t, g, 0, p), operand(e, t, g, 1, p), *acc);
+            *acc = chain_step(e, t->group[g], operand(e, t, g, 0, p), operand(e, t, g, 1, p), *acc);
         }
 }
 

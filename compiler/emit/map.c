@@ -164,15 +164,24 @@ V map_emit(Emit *e, const Node *n, const V *in)
     }
 }
 
-/* An integer to one of fewer bits: the nearest that it has. */
+/* An integer to one of fewer bits, or of as many without a sign or with one: the nearest that
+ * it has. */
 static V narrow_emit(Emit *e, Dtype from, Dtype to, V v)
 {
+    static const struct { int64_t least, most; } range[NDTYPE] = {
+        [DT_u8] = {0, UINT8_MAX}, [DT_i8] = {INT8_MIN, INT8_MAX}, [DT_i16] = {INT16_MIN, INT16_MAX},
+        [DT_i32] = {INT32_MIN, INT32_MAX}};
     LLVMTypeRef t = type_memory(e, from);
-    V least = int_constant(e, t, to == DT_u8 ? 0 : INT16_MIN);
-    V most = int_constant(e, t, to == DT_u8 ? UINT8_MAX : INT16_MAX);
-    v = a_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, v, least, ""), least, v);
-    v = a_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, v, most, ""), most, v);
-    return LLVMBuildTrunc(e->b, v, type_value(e, to), "");
+    bool is_unsigned = from == DT_u8;
+    if (!is_unsigned) {
+        V least = int_constant(e, t, range[to].least);
+        v = a_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, v, least, ""), least, v);
+    }
+    V most = int_constant(e, t, range[to].most);
+    LLVMIntPredicate above = is_unsigned ? LLVMIntUGT : LLVMIntSGT;
+    if (range[to].most < range[from].most)
+        v = a_select(e, LLVMBuildICmp(e->b, above, v, most, ""), most, v);
+    return dtype_size(to) < dtype_size(from) ? LLVMBuildTrunc(e->b, v, type_value(e, to), "") : v;
 }
 
 V cast_emit(Emit *e, Dtype from, Dtype to, V v)
@@ -195,10 +204,8 @@ V cast_emit(Emit *e, Dtype from, Dtype to, V v)
     }
     if (dtype_is_float(to))
         return is_unsigned ? LLVMBuildUIToFP(e->b, v, t, "") : LLVMBuildSIToFP(e->b, v, t, "");
-    if (dtype_size(to) < dtype_size(from))
+    if (dtype_size(to) <= dtype_size(from) && from != DT_bool)
         return narrow_emit(e, from, to, v);
-    if (dtype_size(to) == dtype_size(from) && from != DT_bool)
-        return v;
     return is_unsigned ? LLVMBuildZExt(e->b, v, t, "") : LLVMBuildSExt(e->b, v, t, "");
 }
 

@@ -456,8 +456,11 @@ static bool check_factors(Check *c, const Contract *p, int acc)
     if (c->nin != acc + 2 * p->nterm)
         return check_fail(c, "%d operands for \"%s\"", c->nin,
                           attr_find(c->attr, c->nattr, ATTR_spec)->u.s);
-    c->dt = c->in[0]->dtype;
+    bool bytes = c->op == OP_contract && !acc && c->in[0]->dtype == DT_i8;
+    c->dt = bytes ? DT_i32 : c->in[0]->dtype;
     for (int i = 0; i < c->nin; i++) {
+        if (bytes && c->in[i]->dtype == DT_i8)
+            continue;
         if (!dtype_is_float(c->in[i]->dtype))
             return check_fail(c, "a product needs floats, found %s: write float(x)",
                               dtype_name(c->in[i]->dtype));

@@ -67,6 +67,7 @@ MapKernel eval_map_bool(Op op);                  /* not, and, or; null when none
 MapKernel eval_map_select(int size);             /* select and stop_gradient move bytes */
 MapKernel eval_map_copy(int size);
 void eval_reduce_i32(const Reduction *r);
+void eval_product_i32(const Product *p);
 
 /* ---- evaluation ---- */
 

@@ -1,7 +1,9 @@
-/* The interpreter's maps and reductions on integers and truth values.
+/* The interpreter's maps, reductions and products on integers and truth values.
  * i32 wraps (two's complement). x mod 0 is 0. What moves without being looked
  * at (select, stop_gradient) goes by the size of an element. */
 #include "ir/eval_in.h"
+
+#include <string.h>
 
 #define KERNEL(name, R, TX, T, formula)                                                  \
     static void name(void *restrict out, const void *restrict px, const void *restrict py, \
@@ -61,12 +63,19 @@ const MapKernel eval_map_i32[NOP] = {
 #define R_MAX(a, b) ((a) >= (b) ? (a) : (b))
 #define R_MIN(a, b) ((a) <= (b) ? (a) : (b))
 #define R_ABOVE(a, b) ((a) > (b))
+#define FUSED(a, b, c) wrap((uint32_t)(a) * (uint32_t)(b) + (uint32_t)(c))
 #include "ir/eval_reduce.inc"
+#include "ir/eval_product.inc"
 #undef T
 
 void eval_reduce_i32(const Reduction *r)
 {
     reduce(r);
+}
+
+void eval_product_i32(const Product *p)
+{
+    product(p);
 }
 
 /* ---- bool, and what moves by its size ---- */

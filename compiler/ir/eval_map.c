@@ -120,6 +120,8 @@ static void load(const Value *x, int64_t at, int count, double *to)
         LOAD(int32_t);
     case DT_i16:
         LOAD(int16_t);
+    case DT_i8:
+        LOAD(int8_t);
     default:
         LOAD(uint8_t);
     }
@@ -141,6 +143,8 @@ static void store(Value *x, int64_t at, int count, const double *from)
         STORE(int32_t, whole(from[i], INT32_MIN, INT32_MAX));
     case DT_i16:
         STORE(int16_t, whole(from[i], INT16_MIN, INT16_MAX));
+    case DT_i8:
+        STORE(int8_t, whole(from[i], INT8_MIN, INT8_MAX));
     case DT_u8:
         STORE(uint8_t, whole(from[i], 0, UINT8_MAX));
     default:

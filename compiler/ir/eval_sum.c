@@ -96,6 +96,15 @@ static void begin_product(const Node *n, const Contract *c, const Value *const *
         p->acc = in[0]->data;
 }
 
+/* The factors of a product of bytes as 32 bits, in the frames' arena. */
+static const int32_t *widened(Arena *a, const Value *x)
+{
+    int32_t *to = arena_alloc(a, sizeof *to * (size_t)(x->count + 1));
+    for (int64_t i = 0; i < x->count; i++)
+        to[i] = ((const int8_t *)x->data)[i];
+    return to;
+}
+
 void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
 {
     Contract c;
@@ -103,6 +112,7 @@ void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
     Dim dim[LABELS_MOST];
     int acc = (int)attr_int(n, ATTR_acc, 0);
     int64_t stride[2][LABELS_MOST], extent[LABELS_MOST];
+    Arena *scratch = n->dtype == DT_i32 ? arena_new() : NULL;
     contract_of(n, &c);
     contract_extents(n, &c, dim);
     label_extents(e, n, &c, dim, in, extent);
@@ -110,7 +120,7 @@ void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
     for (int t = 0; t < c.nterm; t++) {
         for (int o = 0; o < 2; o++) {
             const Value *x = in[acc + 2 * t + o];
-            p.term[t].x[o] = x->data;
+            p.term[t].x[o] = scratch ? (const void *)widened(scratch, x) : x->data;
             label_strides(&c, t, o, x, stride[o]);
             memcpy(p.term[t].stride[o], stride[o], sizeof(int64_t) * (size_t)c.nout);
         }
@@ -119,7 +129,12 @@ void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
             add_sum(&p, t, extent[l], stride[0][l], stride[1][l]);
         }
     }
-    eval_real(out->dtype)->product(&p);
+    if (scratch) {
+        eval_product_i32(&p);
+        arena_free(scratch);
+    } else {
+        eval_real(out->dtype)->product(&p);
+    }
 }
 
 /* One block of rows of a shard, continuing the chains in `out`: run-time lengths

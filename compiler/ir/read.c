@@ -250,7 +250,7 @@ static bool read_type(Reader *r, const Graph *g, Dtype *dt, Shape *s)
     char *word = read_word(r);
     *dt = word ? dtype_by_name(word) : NDTYPE;
     if (*dt == NDTYPE)
-        return fail(r, start, "needed a dtype here: f32, f64, i32, u8, i16 or bool");
+        return fail(r, start, "needed a dtype here: f32, f64, i32, u8, i8, i16 or bool");
     return read_shape(r, g, s);
 }
 

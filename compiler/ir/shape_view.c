@@ -31,6 +31,7 @@ static bool check_number(Check *c, double v)
     static const struct { double least, most; } range[NDTYPE] = {
         [DT_i32] = {INT32_MIN, INT32_MAX},
         [DT_u8] = {0, UINT8_MAX},
+        [DT_i8] = {INT8_MIN, INT8_MAX},
         [DT_i16] = {INT16_MIN, INT16_MAX},
         [DT_bool] = {0, 1},
     };

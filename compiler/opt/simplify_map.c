@@ -70,7 +70,9 @@ static bool is_lossless(Dtype from, Dtype to)
     switch (from) {
     case DT_bool:
     case DT_u8:
-        return to != DT_bool && to != DT_u8;
+        return to != DT_bool && to != DT_u8 && to != DT_i8;
+    case DT_i8:
+        return to == DT_i16 || to == DT_i32 || dtype_is_float(to);
     case DT_i16:
         return to == DT_i32 || dtype_is_float(to);
     case DT_i32:

@@ -229,7 +229,7 @@ static bool loop_inputs(Expander *x, Loop *l, const Instance *self, Call *c, Cal
             return false;
         }
         l->length = n->shape.d[1];
-        if (n->dtype == DT_u8 || n->dtype == DT_i16)
+        if (n->dtype == DT_u8 || n->dtype == DT_i8 || n->dtype == DT_i16)
             n = make_cast(x->g, n, DT_i32);
         Node *mask = first ? c->in[i].u.t.mask : NULL;
         first = false;

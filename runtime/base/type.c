@@ -6,13 +6,14 @@
 
 static const struct { const char *name; int size; bool is_float; } dtypes[NDTYPE] = {
     [DT_f32] = {"f32", 4, true},  [DT_f64] = {"f64", 8, true},  [DT_i32] = {"i32", 4, false},
-    [DT_u8] = {"u8", 1, false},   [DT_i16] = {"i16", 2, false}, [DT_bool] = {"bool", 1, false},
+    [DT_u8] = {"u8", 1, false},   [DT_i8] = {"i8", 1, false},   [DT_i16] = {"i16", 2, false},
+    [DT_bool] = {"bool", 1, false},
 };
 
 static const struct { const char *name; Dtype dt; } aliases[] = {
     {"float", DT_f32},   {"float32", DT_f32}, {"float64", DT_f64}, {"double", DT_f64},
     {"int", DT_i32},     {"int32", DT_i32},   {"uint8", DT_u8},    {"int16", DT_i16},
-    {"boolean", DT_bool},
+    {"int8", DT_i8},     {"boolean", DT_bool},
 };
 
 const char *dtype_name(Dtype dt)

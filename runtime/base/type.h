@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum { DT_f32, DT_f64, DT_i32, DT_u8, DT_i16, DT_bool, NDTYPE } Dtype;
+typedef enum { DT_f32, DT_f64, DT_i32, DT_u8, DT_i8, DT_i16, DT_bool, NDTYPE } Dtype;
 
 const char *dtype_name(Dtype dt);      /* "f32" ... */
 /* NDTYPE when none; also float, float32, float64, int, ... */

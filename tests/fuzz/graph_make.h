@@ -139,9 +139,9 @@ static inline Node *random_map(Maker *m)
 
 static inline Node *random_cast(Maker *m)
 {
-    static const Dtype types[] = {DT_f32, DT_f64, DT_i32, DT_u8, DT_i16};
+    static const Dtype types[] = {DT_f32, DT_f64, DT_i32, DT_u8, DT_i8, DT_i16};
     Node *x = any(m);
-    Dtype dt = dtype_is_float(x->dtype) && (m->tame || pick(m, 3)) ? m->real : types[pick(m, 5)];
+    Dtype dt = dtype_is_float(x->dtype) && (m->tame || pick(m, 3)) ? m->real : types[pick(m, 6)];
     if (!dtype_is_float(x->dtype) && pick(m, 3))
         dt = m->real;
     if (dt == x->dtype || (dtype_is_float(dt) && dt != m->real && pick(m, 8)))

@@ -159,6 +159,35 @@ static void check_products(void)
 }
 
 /* A convolution with its gradients: output, kernel's gradient, input's gradient. */
+/* Bytes: factors that use all of them, conversions between the whole types. */
+static void check_bytes(void)
+{
+    Graph *g = graph_new(arena, "bytes");
+    Node *scale = make_const_of(g, real, 90);
+    Node *x = make_cast(g, node2(g, OP_mul, data(g, "x", real, 1, 37), scale), DT_i8);
+    Node *w = make_cast(g, node2(g, OP_mul, param(g, "w", real, 2, 37, 21), scale), DT_i8);
+    Node *y = make_contract(g, "nk,km->nm", (Node *[]){x, w}, 2);
+    result(g, "product", y);
+    result(g, "float", node2(g, OP_mul, make_cast(g, y, real), make_const_of(g, real, 0.01)));
+    check(g, "a product of bytes", "any");
+    g = graph_new(arena, "window");
+    x = make_cast(g, node2(g, OP_mul, data(g, "x", real, 3, 6, 5, 3), make_const_of(g, real, 90)),
+                  DT_i8);
+    w = make_cast(g, node2(g, OP_mul, param(g, "w", real, 4, 3, 2, 3, 7),
+                           make_const_of(g, real, 90)), DT_i8);
+    result(g, "y", make_contract(g, "n(h+i)(w+j)c,ijco->nhwo", (Node *[]){x, w}, 2));
+    check(g, "a window of bytes", "any");
+    static const Dtype whole[] = {DT_i32, DT_u8, DT_i8, DT_i16};
+    g = graph_new(arena, "casts");
+    x = data(g, "x", real, 1, 37);
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 4; k++) {
+            Node *from = make_cast(g, node2(g, OP_mul, x, make_const_of(g, real, 300)), whole[i]);
+            result(g, arena_printf(arena, "y%d%d", i, k), make_cast(g, from, whole[k]));
+        }
+    check(g, "casts of whole numbers", "any");
+}
+
 static void check_convolution(int height, int width, int in, int out, int stride, int dilation)
 {
     enum { KH = 3, KW = 2 };
@@ -320,6 +349,7 @@ int main(int argc, char **argv)
         check_views();
         check_reduces();
         check_products();
+        check_bytes();
         check_windows();
         check_indexed();
         check_random();

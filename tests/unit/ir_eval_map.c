@@ -199,8 +199,8 @@ static void test_special(Bench *b)
 
 static void test_select(Bench *b)
 {
-    static const Dtype types[] = {DT_f32, DT_f64, DT_i32, DT_u8, DT_i16, DT_bool};
-    for (size_t k = 0; k < 6; k++) {
+    static const Dtype types[] = {DT_f32, DT_f64, DT_i32, DT_u8, DT_i8, DT_i16, DT_bool};
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         bench_begin(b, 4);
         Shape s = shape_of(2, dim_sym(SYM_N), dim_int(19)), t = shape_of(1, dim_int(19));
         bool flag = types[k] == DT_bool;
@@ -275,6 +275,7 @@ static void test_casts(Bench *b)
     static const struct { Dtype dt; double want[8]; } cases[] = {
         {DT_i32, {1, -1, INT32_MAX, INT32_MIN, 0, 0, 300, INT32_MAX}},
         {DT_i16, {1, -1, INT16_MAX, INT16_MIN, 0, 0, 300, INT16_MAX}},
+        {DT_i8, {1, -1, INT8_MAX, INT8_MIN, 0, 0, INT8_MAX, INT8_MAX}},
         {DT_u8, {1, 0, 255, 0, 0, 0, 255, 255}},
         {DT_f64, {1.9, -1.9, 1e20, -1e20, NAN, 0, 300.5, INFINITY}},
     };

@@ -2,7 +2,7 @@
 #include "eval_bench.h"
 #include "ir/threefry_c.h"
 
-static const Dtype types[] = {DT_f32, DT_f64, DT_i32, DT_u8, DT_i16, DT_bool};
+static const Dtype types[] = {DT_f32, DT_f64, DT_i32, DT_u8, DT_i8, DT_i16, DT_bool};
 
 /* An input [N=2, 3, 4] whose element i is i (of bool: i odd). */
 static Node *counted(Bench *b, Dtype dt)
