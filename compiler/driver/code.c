@@ -165,13 +165,23 @@ Program *code_program(Diag *d, Span at, const Graph *g, const CodeOptions *o)
     CodeImage image;
     const char *why = NULL;
     bool plain = !o->jit.debug && !o->jit.dump && !o->jit.profile;
+    Stages *stages = o->jit.stages;
+    double from = stage_begin(stages);
     bool cached = o->cache && plain && code_key(scratch, g, &o->jit, &key);
     Program *p = cached ? from_cache(a, o->cache, key, &image) : NULL;
+    stage_end(stages, "look for code in the cache", from);
+    from = stage_begin(stages);
     const Emitter *e = p ? NULL : emitter_load(scratch, d, at);
+    if (!p)
+        stage_end(stages, "load the compiler", from);
     if (e && !o->jit.debug) {
+        from = stage_begin(stages);
         p = e->image(a, g, &o->jit, &image, &why);
+        stage_end(stages, "compile", from);
+        from = stage_begin(stages);
         if (p && cached)
             keep(scratch, o->cache, key, e, p, &image);
+        stage_end(stages, "keep the code", from);
     }
     if (e && o->compiled)
         ++*o->compiled;

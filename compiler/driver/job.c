@@ -21,6 +21,10 @@ bool job_begin(Job *j)
     const Options *o = j->options;
     j->json = option_on(o, OPT_json);
     j->quiet = option_on(o, OPT_quiet);
+    if (option_on(o, OPT_time_start)) {
+        j->stages = stages_new(j->started);
+        stage_end(j->stages, "load the program", j->started);
+    }
     int64_t threads = 0;
     bool ok = option_integer(o, j->diag, OPT_threads, 1, 4096, &threads);
     j->threads = (int)threads;
@@ -140,7 +144,9 @@ static const DataSchema *find_schema(void *context, Diag *d, Span at, const char
     Job *j = c->job;
     Diag quiet = {.arena = j->arena, .sources = d->sources};
     Diag *to = c->facts_suffice && j->run ? &quiet : d;
+    double from = stage_begin(j->stages);
     j->data = dataset_open(j->data_arena, to, at, &j->places, reader, (const DataArg *)args, nargs);
+    stage_end(j->stages, "look at the data", from);
     if (j->data)
         return schema_of(j->arena, j->data);
     if (to == d)
@@ -239,7 +245,9 @@ bool job_open(Job *j, const char *path, Dtype real, bool facts_suffice)
     j->session->model_name = j->options->value[OPT_model];
     j->session->train_name = j->options->value[OPT_train];
     add_settings(j);
+    double from = stage_begin(j->stages);
     j->unit = unit_open(j->session, file);
+    stage_end(j->stages, "read the model", from);
     return j->unit && diag_ok(j->diag);
 }
 
@@ -265,7 +273,9 @@ CodeOptions job_code(Job *j)
 Engine *job_engine(Job *j, Pipeline which, bool *stopped)
 {
     const Options *o = j->options;
+    double from = stage_begin(j->stages);
     Graph *g = pipeline_run(j->unit, which, &j->passes, stopped);
+    stage_end(j->stages, "graph and its passes", from);
     if (!g)
         return NULL;
     const char *dump = o->value[OPT_emit_dump];
@@ -278,6 +288,7 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped)
     bool batches = j->unit->train && (which == PIPELINE_step || which == PIPELINE_evaluate);
     code.jit.rows = batches ? j->unit->train->batch_size : 0;
     code.jit.dump = dump;
+    code.jit.stages = j->stages;
     code.jit.debug = option_on(o, OPT_debug);
     return engine_new(j->arena, j->diag, j->unit->span, g, option_on(o, OPT_interpret), &code);
 }

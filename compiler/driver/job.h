@@ -18,6 +18,7 @@ typedef struct {
     Diag *diag;
     const Options *options;
     double started;           /* system_seconds when the process began */
+    Stages *stages;           /* --time-start: what the start is made of; else null */
     PassOptions passes;
     const char *path;         /* as the user gave it; null before job_open */
     const Run *run;           /* where path is a run folder */

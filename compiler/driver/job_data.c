@@ -10,6 +10,7 @@
 struct Loader {
     pthread_t thread;
     Dataset *data;
+    Stages *stages;
     Diag diag;
     bool running, ok;
 };
@@ -17,7 +18,9 @@ struct Loader {
 static void *load(void *p)
 {
     Loader *l = p;
+    double from = stage_begin(l->stages);
     l->ok = dataset_load(l->data, &l->diag);
+    stage_end(l->stages, "read the data", from);
     return NULL;
 }
 
@@ -27,6 +30,7 @@ void job_load_data(Job *j)
         return;
     Loader *l = NEW(j->arena, Loader);
     l->data = j->data;
+    l->stages = j->stages;
     l->diag = (Diag){.arena = j->data_arena, .sources = j->diag->sources};
     l->running = pthread_create(&l->thread, NULL, load, l) == 0;
     j->loader = l;
@@ -38,8 +42,10 @@ void job_end(Job *j)
         pthread_join(j->loader->thread, NULL);
     if (j->data_arena)
         arena_free(j->data_arena);
+    stages_free(j->stages);
     j->loader = NULL;
     j->data_arena = NULL;
+    j->stages = NULL;
 }
 
 bool job_data(Job *j)
@@ -48,11 +54,13 @@ bool job_data(Job *j)
         return error_at(j->diag, j->unit->span, "this needs data, and the file names none");
     job_load_data(j);
     Loader *l = j->loader;
+    double from = stage_begin(j->stages);
     if (l->running)
         pthread_join(l->thread, NULL);
     else if (!l->ok)
         load(l);
     l->running = false;
+    stage_end(j->stages, "wait for the data", from);
     for (int i = 0; i < l->diag.messages.n; i++)
         list_push(j->arena, &j->diag->messages, l->diag.messages.at[i]);
     j->diag->nerror += l->diag.nerror;

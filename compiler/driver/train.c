@@ -222,7 +222,9 @@ static bool set_up(Training *t, const char *resume, bool *stopped)
     Job *j = t->job;
     if (!check_train_block(t) || !check_monitors(t) || !choose_seed(t))
         return false;
+    double from = stage_begin(j->stages);
     t->init = unit_init(t->unit);
+    stage_end(j->stages, "graph of the initial values", from);
     if (!t->init)
         return false;
     t->store = store_new(t->arena, t->init, true);
@@ -234,12 +236,19 @@ static bool set_up(Training *t, const char *resume, bool *stopped)
     job_load_data(j);
     if (!compile(t, stopped) || !job_data(j))
         return false;
+    from = stage_begin(j->stages);
     Graph *forward = unit_forward(t->unit, FORWARD_evaluate);
     if (!forward || !job_check_labels(j, forward))
         return false;
+    stage_end(j->stages, "check the labels", from);
+    from = stage_begin(j->stages);
     if (!resume && !start_fresh(t))
         return false;
-    return bind(t) && (!w || restore(t, w)) && open_run(t);
+    stage_end(j->stages, "initial values", from);
+    from = stage_begin(j->stages);
+    bool ok = bind(t) && (!w || restore(t, w)) && open_run(t);
+    stage_end(j->stages, "run folder", from);
+    return ok;
 }
 
 static int train(Training *t, const char *resume)
@@ -252,6 +261,8 @@ static int train(Training *t, const char *resume)
     ProgressMode mode = j->json || j->quiet ? PROGRESS_none : PROGRESS_auto;
     t->progress = progress_new(t->arena, stderr, mode);
     report_start(t);
+    if (j->stages)
+        stages_print(j->stages, j->json ? stdout : stderr, j->json);
     remove(t->run->average); /* of a run that is resumed: it is so no more */
     LoopEnd how = train_loop(t);
     if (how != LOOP_failed && how != LOOP_stopped && !train_save_average(t))

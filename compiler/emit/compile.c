@@ -261,6 +261,7 @@ static void keep_names(Work *w, Emit *e)
 static void *work(void *arg)
 {
     Work *w = arg;
+    double at = stage_begin(w->o->stages);
     int block = w->o->rows ? (int)block_rows(w->o->rows) : BLOCK_ROWS;
     Kernel *k = kernel_lower(w->scratch, graph_copy(w->scratch, w->g), block);
     if (k->why) {
@@ -269,6 +270,8 @@ static void *work(void *arg)
     }
     if (w->p && w->o->dump && !strcmp(w->o->dump, "kernel"))
         fputs(kernel_text(w->scratch, k), stderr);
+    stage_end(w->o->stages, "lower to kernels", at);
+    at = stage_begin(w->o->stages);
     Emit *e = emit_new(w->scratch, k, w->o);
     e->worker = w->worker;
     e->workers = w->workers;
@@ -294,8 +297,13 @@ static void *work(void *arg)
     debug_end(e);
     if (w->o->debug)
         keep_names(w, e);
+    stage_end(w->o->stages, "emit", at);
+    at = stage_begin(w->o->stages);
     optimise(e, tm);
+    stage_end(w->o->stages, "optimise", at);
+    at = stage_begin(w->o->stages);
     w->object = generate(e, tm, w->o);
+    stage_end(w->o->stages, "generate code", at);
     LLVMDisposeTargetData(layout);
     LLVMDisposeMessage(triple);
     LLVMDisposeTargetMachine(tm);

@@ -5,6 +5,7 @@
 #include "code.h"
 #include "executor.h"
 #include "ir/graph.h"
+#include "stages.h"
 
 typedef struct {
     const Diag *diag;      /* for lines in debug information and the profile; may be null */
@@ -14,6 +15,7 @@ typedef struct {
     int64_t rows;          /* no batch will have more; 0: not known */
     const int64_t *profile; /* null, or the value of every symbol: each call of a kernel is
                                noted (see program_profile), the work described for these sizes */
+    Stages *stages;        /* notes what the workers do; may be null */
     const char *dump;      /* "kernel", "llvm", "asm" or null: what to print to stderr */
 } JitOptions;
 
