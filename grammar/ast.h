@@ -132,6 +132,9 @@ typedef struct { StmtList items; Span span; } File;
  * Never null. Nesting deeper than a fixed limit is an error, not a crash. */
 File *parse_source(Arena *a, Diag *d, int32_t source);
 
+/* The same of a part that begins and ends between statements. */
+File *parse_part(Arena *a, Diag *d, Span part);
+
 /* Parses one expression, as `--set name=EXPR` needs it; null after an error. */
 Expr *parse_expression(Arena *a, Diag *d, int32_t source);
 

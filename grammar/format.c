@@ -484,7 +484,8 @@ static char *join_lines(Printer *p)
 
 char *format_source(Arena *a, Diag *d, int32_t source)
 {
-    Parser parser = {.arena = a, .diag = d, .file = source};
+    Parser parser = {.arena = a, .diag = d,
+                     .part = {source, 0, (uint32_t)d->sources.at[source - 1].size}};
     if (!parser_run(&parser))
         return NULL;
     Printer p = {.arena = a, .source = parser.text, .raw = &parser.layout.raw,

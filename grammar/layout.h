@@ -30,10 +30,10 @@ typedef struct {
     LIST(Span) poisoned; /* stretches between mismatched brackets: already reported */
 } Layout;
 
-/* Reads a source into raw tokens; the last is TOK_END. False when the text is no text
+/* Reads a part of a source into raw tokens; the last is TOK_END. False when the text is no text
  * (NUL bytes, not UTF-8, too large). Wrong characters and numbers are reported and
  * become TOK_BAD or TOK_POISON. */
-bool lex_source(Arena *a, Diag *d, int32_t source, TokenList *out);
+bool lex_source(Arena *a, Diag *d, Span part, TokenList *out);
 
 /* Filters out->raw into out->tokens. `expression`: one expression, no statement. False
  * when brackets nest too deep (reported). */

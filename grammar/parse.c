@@ -45,9 +45,9 @@ static void sort_messages(Arena *a, Diag *d, int first)
 bool parser_run(Parser *p)
 {
     int before = reported(p->diag), first = p->diag->messages.n;
-    p->text = p->diag->sources.at[p->file - 1].text;
+    p->text = p->diag->sources.at[p->part.file - 1].text;
     p->next = -1;
-    if (lex_source(p->arena, p->diag, p->file, &p->layout.raw) &&
+    if (lex_source(p->arena, p->diag, p->part, &p->layout.raw) &&
         layout_filter(p->arena, p->diag, p->expression, &p->layout))
         weft_yyparse(p);
     sort_messages(p->arena, p->diag, first);
@@ -84,20 +84,30 @@ static void check_top(Parser *p)
     }
 }
 
-File *parse_source(Arena *a, Diag *d, int32_t source)
+static Span whole(const Diag *d, int32_t source)
 {
-    Parser p = {.arena = a, .diag = d, .file = source};
+    return (Span){source, 0, (uint32_t)d->sources.at[source - 1].size};
+}
+
+File *parse_part(Arena *a, Diag *d, Span part)
+{
+    Parser p = {.arena = a, .diag = d, .part = part};
     if (parser_run(&p))
         check_top(&p);
     File *f = NEW(a, File);
     f->items = p.statements;
-    f->span = (Span){source, 0, (uint32_t)d->sources.at[source - 1].size};
+    f->span = part;
     return f;
+}
+
+File *parse_source(Arena *a, Diag *d, int32_t source)
+{
+    return parse_part(a, d, whole(d, source));
 }
 
 Expr *parse_expression(Arena *a, Diag *d, int32_t source)
 {
-    Parser p = {.arena = a, .diag = d, .file = source, .expression = true};
+    Parser p = {.arena = a, .diag = d, .part = whole(d, source), .expression = true};
     return parser_run(&p) ? p.value : NULL;
 }
 

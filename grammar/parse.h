@@ -8,7 +8,7 @@
 typedef struct Parser {
     Arena *arena;
     Diag *diag;
-    int32_t file;
+    Span part;          /* of a source: what is read */
     const char *text;   /* of the source */
     bool expression;    /* one expression is read, not a file */
     bool too_deep;      /* an expression was; said once */

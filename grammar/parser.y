@@ -407,7 +407,7 @@ entry:
 static int weft_yylex(WEFT_YYSTYPE *value, Span *at, Parser *p)
 {
     if (p->next < 0) {
-        *at = (Span){p->file, 0, 0};
+        *at = (Span){p->part.file, 0, 0};
         p->next = 0;
         return p->expression ? TOK_START_EXPR : TOK_START_FILE;
     }

@@ -14,6 +14,7 @@ typedef struct {
     const char *name;
     double from, to;    /* seconds since zero */
     int thread;         /* the system's number */
+    size_t peak;        /* of the process's resident bytes, when the stage ended */
 } Stage;
 
 struct Stages {
@@ -52,7 +53,7 @@ void stage_end(Stages *s, const char *name, double from)
 {
     if (!s)
         return;
-    Stage now = {name, from - s->zero, system_seconds() - s->zero, gettid()};
+    Stage now = {name, from - s->zero, system_seconds() - s->zero, gettid(), system_peak()};
     pthread_mutex_lock(&s->lock);
     list_push(s->arena, &s->at, now);
     pthread_mutex_unlock(&s->lock);
@@ -85,20 +86,21 @@ void stages_print(const Stages *s, FILE *out, bool json)
         all[i] = s->at.at[i];
     qsort(all, (size_t)n, sizeof *all, by_begin);
     if (!json)
-        fprintf(out, "%9s %9s  stage of the start\n", "at ms", "took ms");
+        fprintf(out, "%9s %9s %9s  stage of the start\n", "at ms", "took ms", "peak MB");
     for (int i = 0; i < n; i++) {
         bool beside = all[i].thread != s->main_thread;
         JsonField f[] = {json_field_text("name", all[i].name),
                          json_field_number("from", all[i].from),
                          json_field_number("seconds", all[i].to - all[i].from),
+                         json_field_integer("peak_bytes", (int64_t)all[i].peak),
                          json_field_integer("depth", depth_of(all, i)),
                          json_field_bool("beside", beside)};
         if (json)
             json_line(out, "stage", f, sizeof f / sizeof *f);
         else
-            fprintf(out, "%9.1f %9.1f  %s%*s%s\n", 1e3 * all[i].from,
-                    1e3 * (all[i].to - all[i].from), beside ? "| " : "", 2 * depth_of(all, i), "",
-                    all[i].name);
+            fprintf(out, "%9.1f %9.1f %9.1f  %s%*s%s\n", 1e3 * all[i].from,
+                    1e3 * (all[i].to - all[i].from), 1e-6 * (double)all[i].peak,
+                    beside ? "| " : "", 2 * depth_of(all, i), "", all[i].name);
     }
     fflush(out);
     arena_free(a);

@@ -114,15 +114,45 @@ char *snake_case(Arena *a, const char *name)
     return out;
 }
 
-static const Definition *find_exact(const Definitions *d, const char *name, unsigned kinds)
+static Definition *seek(const Definitions *d, const char *name, unsigned kinds)
 {
     for (; d; d = d->outer)
         for (int i = 0; i < d->at.n; i++) {
-            const Definition *f = d->at.at[i];
+            Definition *f = d->at.at[i];
             if ((!kinds || kinds & 1u << f->kind) && !strcmp(f->name, name))
                 return f;
         }
     return NULL;
+}
+
+static bool body_has_inputs(const Stmt *s)
+{
+    for (int i = 0; i < s->body.n; i++)
+        if (s->body.at[i]->kind == ST_decl && !strcmp(s->body.at[i]->word, "input"))
+            return true;
+    return false;
+}
+
+static void set_statement(Session *s, Definition *f, const Stmt *stmt)
+{
+    f->stmt = stmt;
+    f->has_inputs = body_has_inputs(stmt);
+    if (f->kind == DEF_optimizer)
+        optimizer_prepare(s, f);
+}
+
+/* A model needs few of the prelude's definitions: what is never looked up is never parsed. */
+static const Definition *find_exact(const Definitions *d, const char *name, unsigned kinds)
+{
+    Definition *f = seek(d, name, kinds);
+    if (f && !f->stmt) {
+        Session *s = f->defs->session;
+        const File *file = parse_part(s->arena, s->diag, f->text);
+        if (file->items.n != 1 || file->items.at[0]->kind != ST_def)
+            bug("prelude: the text of %s is not one definition", name);
+        set_statement(s, f, file->items.at[0]);
+    }
+    return f;
 }
 
 const Definition *definition_find(const Definitions *d, const char *name, unsigned kinds)
@@ -154,7 +184,7 @@ const char *definition_nearest(const Definitions *d, const char *name, unsigned 
             if (!kinds || kinds & 1u << d->at.at[i]->kind)
                 list_push(scratch, &all, d->at.at[i]->name);
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
-        if (find_exact(first, aliases[i].to, kinds))
+        if (seek(first, aliases[i].to, kinds))
             list_push(scratch, &all, aliases[i].from);
     const char *near = nearest_name(name, all.at, all.n);
     arena_free(scratch);
@@ -162,14 +192,6 @@ const char *definition_nearest(const Definitions *d, const char *name, unsigned 
 }
 
 /* ---- collecting ---- */
-
-static bool body_has_inputs(const Stmt *s)
-{
-    for (int i = 0; i < s->body.n; i++)
-        if (s->body.at[i]->kind == ST_decl && !strcmp(s->body.at[i]->word, "input"))
-            return true;
-    return false;
-}
 
 /* A definition of the same name and kind, other than by the prelude. */
 static const Definition *defined_here(const Definitions *d, const char *name, DefKind kind)
@@ -180,30 +202,41 @@ static const Definition *defined_here(const Definitions *d, const char *name, De
     return NULL;
 }
 
-static void add_definition(Session *s, Definitions *d, const Stmt *stmt, const char *category)
+static Definition *add(Definitions *d, const char *name, DefKind kind, const char *category)
 {
-    for (size_t i = 0; i < sizeof def_words / sizeof *def_words; i++) {
-        if (strcmp(def_words[i].word, stmt->word))
-            continue;
-        DefKind kind = def_words[i].kind;
-        const Definition *twice = defined_here(d, stmt->name, kind);
-        if (twice) {
-            error_at(s->diag, stmt->name_span, "%s '%s' is defined twice", stmt->word, stmt->name);
-            note_at(s->diag, twice->stmt->name_span, "it is defined here already");
-            return;
+    Arena *a = d->session->arena;
+    Definition *f = NEW(a, Definition);
+    *f = (Definition){.name = name, .kind = kind, .defs = d, .is_prelude = category[0] != 0,
+                      .category = category};
+    list_push(a, &d->at, f);
+    return f;
+}
+
+/* The kind that n characters name; false: none. */
+static bool read_kind(const char *word, size_t n, DefKind *kind)
+{
+    for (size_t i = 0; i < sizeof def_words / sizeof *def_words; i++)
+        if (strlen(def_words[i].word) == n && !strncmp(def_words[i].word, word, n)) {
+            *kind = def_words[i].kind;
+            return true;
         }
-        Definition *f = NEW(s->arena, Definition);
-        *f = (Definition){.name = stmt->name,
-                          .kind = kind,
-                          .stmt = stmt,
-                          .defs = d,
-                          .is_prelude = category[0] != 0,
-                          .has_inputs = body_has_inputs(stmt),
-                          .category = category};
-        list_push(s->arena, &d->at, f);
+    return false;
+}
+
+static void add_definition(Session *s, Definitions *d, const Stmt *stmt)
+{
+    DefKind kind;
+    if (!read_kind(stmt->word, strlen(stmt->word), &kind)) {
+        error_at(s->diag, stmt->span, "nothing can be defined by the word '%s'", stmt->word);
         return;
     }
-    error_at(s->diag, stmt->span, "nothing can be defined by the word '%s'", stmt->word);
+    const Definition *twice = defined_here(d, stmt->name, kind);
+    if (twice) {
+        error_at(s->diag, stmt->name_span, "%s '%s' is defined twice", stmt->word, stmt->name);
+        note_at(s->diag, twice->stmt->name_span, "it is defined here already");
+        return;
+    }
+    set_statement(s, add(d, stmt->name, kind, ""), stmt);
 }
 
 /* The file named in an import, beside the importing file. */
@@ -259,7 +292,7 @@ static void collect(Imports *im, Definitions *d, const File *f, const char *path
             import_file(im, d, stmt, path);
             break;
         case ST_def:
-            add_definition(s, d, stmt, "");
+            add_definition(s, d, stmt);
             break;
         case ST_let:
             list_push(s->arena, &d->lets, stmt);
@@ -279,6 +312,7 @@ static void collect(Imports *im, Definitions *d, const File *f, const char *path
 Definitions *definitions_new(Session *s, Definitions *outer, const File *f, const char *path)
 {
     Definitions *d = NEW(s->arena, Definitions);
+    d->session = s;
     d->outer = outer;
     Imports im = {s, {0}};
     list_push(s->arena, &im.paths, path);
@@ -286,23 +320,41 @@ Definitions *definitions_new(Session *s, Definitions *outer, const File *f, cons
     return d;
 }
 
+/* A line that begins with a word begins a definition, and each goes on to the next. */
+static void scan_prelude(Session *s, Definitions *d, int32_t source, const char *category)
+{
+    const char *text = s->diag->sources.at[source - 1].text;
+    Definition *last = NULL;
+    for (const char *p = text, *end; *p; p = end + (*end != 0)) {
+        end = p + strcspn(p, "\n");
+        DefKind kind;
+        size_t word = strspn(p, "abcdefghijklmnopqrstuvwxyz");
+        if (!word)
+            continue;
+        if (!read_kind(p, word, &kind))
+            bug("prelude/%s: no definition begins with '%.*s'", category, (int)word, p);
+        const char *name = p + word + strspn(p + word, " ");
+        size_t n = strcspn(name, "(= {");
+        if (last)
+            last->text.hi = (uint32_t)(p - text);
+        last = add(d, arena_strndup(s->arena, name, n), kind, category);
+        last->text = (Span){source, (uint32_t)(p - text), (uint32_t)strlen(text)};
+    }
+}
+
 Definitions *prelude_definitions(Session *s)
 {
     if (s->prelude)
         return s->prelude;
     Definitions *d = s->prelude = NEW(s->arena, Definitions);
+    d->session = s;
     for (int i = 0; prelude_files[i][0]; i++) {
         const char *name = prelude_files[i][0], *text = prelude_files[i][1];
         const char *dot = strchr(name, '.');
         char *stem = arena_strndup(s->arena, name, dot ? (size_t)(dot - name) : strlen(name));
         int32_t source = diag_source(s->diag, arena_printf(s->arena, "prelude/%s", name), text,
                                      strlen(text), true);
-        const File *f = parse_source(s->arena, s->diag, source);
-        for (int k = 0; k < f->items.n; k++)
-            if (f->items.at[k]->kind == ST_def)
-                add_definition(s, d, f->items.at[k], stem);
-            else if (f->items.at[k]->kind == ST_let)
-                list_push(s->arena, &d->lets, f->items.at[k]);
+        scan_prelude(s, d, source, stem);
     }
     return d;
 }

@@ -128,7 +128,8 @@ typedef enum {
 struct Definition {
     const char *name;
     DefKind kind;
-    const Stmt *stmt;               /* formals, body */
+    const Stmt *stmt;               /* formals, body; the prelude's: null until looked up */
+    Span text;                      /* the prelude's: where it stands */
     Definitions *defs;              /* what its body sees */
     bool is_prelude, has_inputs;    /* has_inputs: `input` in its body */
     const char *category;           /* prelude: its file's name ("activations"), else "" */
@@ -136,12 +137,14 @@ struct Definition {
 };
 
 struct Definitions {
+    Session *session;
     Definitions *outer;             /* the prelude, behind a file */
     LIST(Definition *) at;
     LIST(const Stmt *) lets;        /* top-level, in order */
     LIST(const Stmt *) blocks;      /* model, train, data */
 };
 
+/* Names, kinds and places of the prelude's definitions; each is parsed when it is looked up. */
 Definitions *prelude_definitions(Session *s);
 /* Collects a parsed file and its imports; reports names defined twice. */
 Definitions *definitions_new(Session *s, Definitions *outer, const File *f, const char *path);
@@ -529,9 +532,9 @@ struct UnitState {
 
 /* ---- what train*.c, data*.c, optimizer.c, metric.c and init.c give ---- */
 
-/* Adds the arguments that every optimizer takes (clipnorm, weight_decay, ...) to
- * the formals of all that defs sees. */
-void optimizers_prepare(Session *s, Definitions *defs);
+/* Adds the arguments that every optimizer takes (clipnorm, weight_decay, ...) to the formals
+ * of one that was read. */
+void optimizer_prepare(Session *s, Definition *d);
 /* Checks the train block and fills u->train; picks u->state->data from its
  * `data` attribute. Called once by unit_open, before the model is expanded. */
 bool train_open(Unit *u, Expander *x);

@@ -27,8 +27,10 @@ static bool has_formal(const Stmt *s, const char *name)
     return false;
 }
 
-static void add_common(Session *s, Definition *d)
+void optimizer_prepare(Session *s, Definition *d)
 {
+    if (has_formal(d->stmt, "gradient_accumulation_steps"))
+        return;
     Stmt *copy = NEW(s->arena, Stmt);
     *copy = *d->stmt;
     copy->formals = (FormalList){0};
@@ -44,16 +46,6 @@ static void add_common(Session *s, Definition *d)
         list_push(s->arena, &copy->formals, f);
     }
     d->stmt = copy;
-}
-
-void optimizers_prepare(Session *s, Definitions *defs)
-{
-    for (; defs; defs = defs->outer)
-        for (int i = 0; i < defs->at.n; i++) {
-            Definition *d = defs->at.at[i];
-            if (d->kind == DEF_optimizer && !has_formal(d->stmt, "gradient_accumulation_steps"))
-                add_common(s, d);
-        }
 }
 
 /* ---- one body ---- */

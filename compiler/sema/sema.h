@@ -71,7 +71,7 @@ typedef struct Session {
     void *schema_context;
     ReaderParamFn reader_param;   /* may be null: then --set reaches no positional argument */
     const char *train_name, *model_name;  /* --train, --model; may be null */
-    struct Definitions *prelude;  /* parsed on first use */
+    struct Definitions *prelude;  /* found on first use */
 } Session;
 
 typedef struct {

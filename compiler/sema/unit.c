@@ -340,7 +340,6 @@ static bool read_unit(Unit *u, const char *path)
     Definitions *prelude = prelude_definitions(s);
     st->file = parse_source(s->arena, s->diag, st->source);
     st->defs = definitions_new(s, prelude, st->file, path);
-    optimizers_prepare(s, st->defs);
     return diag_ok(s->diag) && choose_blocks(u, path);
 }
 
