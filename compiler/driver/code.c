@@ -92,12 +92,13 @@ static bool code_key(Arena *a, const Graph *g, const JitOptions *o, CacheKey *ke
     int64_t block = o->rows ? block_rows(o->rows) : 0;
     const uint32_t layout[] = {sizeof(Program), sizeof(Port), sizeof(StoreInfo),
                                sizeof(ProgramPhase), sizeof(Task)};
-    const char *text = graph_text(a, g), *cpu = o->cpu ? o->cpu : "";
-    const char *features = o->features ? o->features : "";
+    const Target *t = o->target;
+    const char *text = graph_text(a, g);
+    const char *target = t ? arena_printf(a, "%s %s %s", t->triple, t->cpu, t->features) : "";
     processor(host);
     Bytes parts[] = {{"code", 4},         {host, sizeof host},
                      {&build, sizeof build}, {layout, sizeof layout},
-                     {&block, sizeof block}, {cpu, strlen(cpu)},  {features, strlen(features)},
+                     {&block, sizeof block}, {target, strlen(target)},
                      {text, strlen(text)}};
     if (!build_hash(emitter_path(a), &build))
         return false;

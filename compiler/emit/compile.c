@@ -2,13 +2,12 @@
 #include "emit/compile.h"
 
 #include "emit/emit.h"
+#include "emit/machine.h"
 #include "emit/pages.h"
 
 #include <llvm-c/Analysis.h>
-#include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 static _Noreturn void llvm_bug(const char *what, LLVMErrorRef error)
@@ -19,90 +18,25 @@ static _Noreturn void llvm_bug(const char *what, LLVMErrorRef error)
 
 /* ---- the target ---- */
 
-static void initialise_targets(void)
+static const Target *target_of(Arena *a, const JitOptions *o)
 {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
+    return o->target ? o->target : target_find(a, NULL, NULL, NULL, NULL);
 }
 
-static LLVMTargetMachineRef machine_new(const JitOptions *o)
+static void set_target(Emit *e, LLVMTargetMachineRef tm, const Target *t, bool calls_fma)
 {
-    char *triple = LLVMGetDefaultTargetTriple(), *error = NULL;
-    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-    LLVMTargetRef target;
-    if (LLVMGetTargetFromTriple(triple, &target, &error))
-        bug("no code generator for %s: %s", triple, error);
-    LLVMTargetMachineRef tm = LLVMCreateTargetMachine(
-        target, triple, o->cpu ? o->cpu : cpu, o->cpu ? (o->features ? o->features : "") : features,
-        LLVMCodeGenLevelLess, LLVMRelocPIC, LLVMCodeModelDefault);
-    LLVMDisposeMessage(triple);
-    LLVMDisposeMessage(cpu);
-    LLVMDisposeMessage(features);
-    return tm;
-}
-
-/* What code for a processor looks like when it multiplies and adds more vectors
- * than 16 registers hold: LLVM tells its features in no other way. */
-static char *sample_code(LLVMContextRef cx, LLVMTargetMachineRef tm)
-{
-    enum { VECTORS = 18 };
-    LLVMModuleRef m = LLVMModuleCreateWithNameInContext("sample", cx);
-    LLVMBuilderRef b = LLVMCreateBuilderInContext(cx);
-    LLVMTypeRef t = LLVMVectorType(LLVMFloatTypeInContext(cx), 16);
-    LLVMTypeRef ptr = LLVMPointerTypeInContext(cx, 0);
-    V fn = LLVMAddFunction(m, "f", LLVMFunctionType(LLVMVoidTypeInContext(cx), &ptr, 1, 0));
-    V p = LLVMGetParam(fn, 0), v[VECTORS];
-    LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(cx, fn, ""));
-    for (int i = 0; i < VECTORS; i++) {
-        v[i] = LLVMBuildLoad2(b, t, p, "");
-        LLVMSetVolatile(v[i], 1);
-    }
-    unsigned id = LLVMLookupIntrinsicID("llvm.fma", 8);
-    V fma = LLVMGetIntrinsicDeclaration(m, id, &t, 1);
-    v[0] = LLVMBuildCall2(b, LLVMIntrinsicGetType(cx, id, &t, 1), fma, v, 3, "");
-    for (int i = 0; i < VECTORS; i++)
-        LLVMSetVolatile(LLVMBuildStore(b, v[i], p), 1);
-    LLVMBuildRetVoid(b);
-    LLVMMemoryBufferRef out;
-    char *error = NULL;
-    if (LLVMTargetMachineEmitToMemoryBuffer(tm, m, LLVMAssemblyFile, &error, &out))
-        bug("no code for this processor: %s", error);
-    char *text = strdup(LLVMGetBufferStart(out));
-    LLVMDisposeMemoryBuffer(out);
-    LLVMDisposeBuilder(b);
-    LLVMDisposeModule(m);
-    return text;
-}
-
-/* Vector width in bytes and registers: from the host's features, or from code
- * made for the processor asked for. */
-static void set_widths(Emit *e, LLVMTargetMachineRef tm, const JitOptions *o)
-{
-    char *text = o->cpu ? sample_code(e->cx, tm) : LLVMGetTargetMachineFeatureString(tm);
-    const char *wide = o->cpu ? "zmm" : "+avx512vl", *fma = o->cpu ? "vfmadd" : "+fma";
-    const char *many = o->cpu ? "mm17" : "+avx512vl";
-    int bytes = strstr(text, wide) ? 64 : strstr(text, fma) ? 32 : 16;
-    e->registers = strstr(text, many) ? 32 : 16;
-    e->width = bytes / dtype_size(e->k->real);
+    e->target = t;
+    e->fma = calls_fma ? REAL_both : t->fma;
+    e->registers = t->registers;
+    e->width = t->vector ? t->vector / (int)dtype_size(e->k->real) : 1;
     e->parts = e->k->block / e->width;
-    if (o->cpu)
-        free(text);
-    else
-        LLVMDisposeMessage(text);
-}
-
-static const char *target_text(Arena *a, const JitOptions *o)
-{
-    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
-    const char *level = strstr(features, "+avx512f") ? " avx512"
-                        : strstr(features, "+avx2")  ? " avx2"
-                                                     : " sse2";
-    const char *text = arena_printf(a, "x86-64 %s%s", o->cpu ? o->cpu : cpu, o->cpu ? "" : level);
-    LLVMDisposeMessage(cpu);
-    LLVMDisposeMessage(features);
-    return text;
+    char *triple = LLVMGetTargetMachineTriple(tm);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
+    LLVMSetTarget(e->m, triple);
+    LLVMSetModuleDataLayout(e->m, layout);
+    e->index = LLVMIntPtrTypeInContext(e->cx, layout);
+    LLVMDisposeTargetData(layout);
+    LLVMDisposeMessage(triple);
 }
 
 /* ---- emission ---- */
@@ -220,6 +154,7 @@ typedef struct {
     Arena *scratch;
     const Graph *g;
     const JitOptions *o;
+    const Target *target;
     int worker, workers;
     Program *p;            /* worker 0: described here, in `keep` */
     Arena *keep;
@@ -275,12 +210,8 @@ static void *work(void *arg)
     Emit *e = emit_new(w->scratch, k, w->o);
     e->worker = w->worker;
     e->workers = w->workers;
-    LLVMTargetMachineRef tm = machine_new(w->o);
-    set_widths(e, tm, w->o);
-    char *triple = LLVMGetTargetMachineTriple(tm);
-    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
-    LLVMSetTarget(e->m, triple);
-    LLVMSetModuleDataLayout(e->m, layout);
+    LLVMTargetMachineRef tm = machine_new(w->target);
+    set_target(e, tm, w->target, w->o->calls_fma);
     if (w->p) {
         w->p->nphase = k->phases.n;
         w->p->phase = NEW_ARRAY(w->keep, ProgramPhase, k->phases.n + 1);
@@ -304,8 +235,6 @@ static void *work(void *arg)
     at = stage_begin(w->o->stages);
     w->object = generate(e, tm, w->o);
     stage_end(w->o->stages, "generate code", at);
-    LLVMDisposeTargetData(layout);
-    LLVMDisposeMessage(triple);
     LLVMDisposeTargetMachine(tm);
     LLVMDisposeBuilder(e->b);
     LLVMDisposeModule(e->m);
@@ -330,13 +259,14 @@ bool compile_graph(Arena *a, const Graph *g, const JitOptions *o, Compiled *out,
     Work w[WORKERS_MOST];
     int n = system_threads() < WORKERS_MOST ? system_threads() : WORKERS_MOST, started = 1;
     pages_give_back(); /* what loading the library touched, and code generation will not */
-    initialise_targets();
+    const Target *target = target_of(a, o);
     *out = (Compiled){.program = NEW(a, Program)};
-    out->program->target = target_text(a, o);
+    out->program->target = target_text(a, target);
     if (o->dump)
         n = 1;
     for (int i = 0; i < n; i++)
-        w[i] = (Work){.scratch = arena_new(), .g = g, .o = o, .worker = i, .workers = n};
+        w[i] = (Work){.scratch = arena_new(), .g = g, .o = o, .target = target, .worker = i,
+                        .workers = n};
     w[0].p = out->program;
     w[0].keep = a;
     while (started < n && !pthread_create(&w[started].thread, NULL, work, &w[started]))

@@ -10,6 +10,7 @@
 #ifndef WEFT_EMIT_H
 #define WEFT_EMIT_H
 
+#include "emit/target.h"
 #include "kernel/kernel.h"
 #include "program.h"
 
@@ -36,6 +37,9 @@ typedef struct {
     LLVMModuleRef m;
     LLVMBuilderRef b;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none, kernel_type;
+    LLVMTypeRef index;     /* integers of a pointer's size: lengths, positions, loops */
+    const Target *target;
+    unsigned fma;          /* REAL_: llvm.fma is an instruction or may call; else mul and add */
     int width;             /* lanes of a vector */
     int parts;             /* vectors that make up a block's rows */
     int registers;
@@ -54,7 +58,7 @@ typedef struct {
     bool irregular;        /* columns: an index met on the way that no step can express */
     V tile_row;            /* columns: the first row of the tile at hand */
     int tail;              /* columns: lanes of its last vector */
-    V control;             /* is_entry: where the caller's control word is kept */
+    V control;             /* is_entry: the caller's control word, or where it is kept */
     V fn, frame, mask;     /* mask: lanes that exist, null for all */
     LLVMBasicBlockRef entry;
     const Nest *nest;
@@ -71,7 +75,7 @@ typedef struct {
 LLVMTypeRef type_memory(Emit *e, Dtype dt);  /* as stored */
 LLVMTypeRef type_value(Emit *e, Dtype dt);   /* as computed with, in the current mode */
 LLVMTypeRef type_lanes(Emit *e, LLVMTypeRef t);
-V const_i64(Emit *e, int64_t v);
+V const_i64(Emit *e, int64_t v);             /* of type e->index */
 V const_value(Emit *e, Dtype dt, double v);
 V splat(Emit *e, V scalar);
 bool is_vector(V v);
@@ -80,14 +84,17 @@ bool is_vector(V v);
 /* False when another worker makes this function: it is declared only. */
 bool function_begin(Emit *e, const char *name, Mode mode, bool heavy);
 void function_end(Emit *e);
+/* The processor's control word at an entry's beginning and end (control.c). */
+void control_set(Emit *e);
+void control_restore(Emit *e);
 /* Moves the builder to the entry block's end and back. */
 typedef struct { LLVMBasicBlockRef block; Mode mode; int lanes; } Elsewhere;
 Elsewhere entry_enter(Emit *e, Mode mode);
 void entry_leave(Emit *e, Elsewhere back);
-V frame_word(Emit *e, int word);             /* i64, in the entry block, cached */
+V frame_word(Emit *e, int word);             /* an index, in the entry block, cached */
 V frame_pointer(Emit *e, int word);
 void frame_store(Emit *e, V word, V value);  /* here */
-V dim_emit(Emit *e, Dim d);                  /* i64, in the entry block, cached */
+V dim_emit(Emit *e, Dim d);                  /* an index, in the entry block, cached */
 V entry_find(Emit *e, const void *a, const void *b, int64_t c, int op);
 V entry_keep(Emit *e, const void *a, const void *b, int64_t c, int op, V v);
 V block_find(Emit *e, const void *a, const void *b, int64_t c, int op);
@@ -138,7 +145,7 @@ void store_plain(Emit *e, V value, V p);
 V at_offset(Emit *e, LLVMTypeRef t, V base, Ix at);
 V masked_load(Emit *e, LLVMTypeRef t, V p, V mask);
 void masked_store(Emit *e, V value, V p, V mask);
-V lanes_below(Emit *e, V limit);             /* <width x i1>: lane < limit (i64) */
+V lanes_below(Emit *e, V limit);             /* <width x i1>: lane < limit */
 V lanes_first(Emit *e, int n);               /* the same for a constant; null for all */
 
 /* ---- values (value.c, map.c) ---- */
@@ -157,6 +164,7 @@ Node *value_base(Emit *e, Node *n, Ix *index, bool *is_linear);
 
 /* ---- arithmetic (vector.c: the algebra; vmath.c: polynomials) ---- */
 V fma_emit(Emit *e, V a, V b, V c);
+V sqrt_emit(Emit *e, V x);
 V call_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, V *args, int nargs);
 V vmath_call(Emit *e, const char *name, V x, V y);
 V threefry_emit(Emit *e, V key0, V key1, V counter0, V counter1);

@@ -10,8 +10,6 @@ static void set_attribute(Emit *e, const char *key, const char *value)
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
-static void flush_denormals(Emit *e);
-
 bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
 {
     bool mine = e->turn[heavy]++ % e->workers == e->worker;
@@ -33,18 +31,20 @@ bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
     e->points = e->point = 0;
     e->entry_cache.n = e->block_cache.n = 0;
     e->cached_block = NULL;
-    /* Vectors as wide as they are written; no calls made up from loops; no
-     * unwind tables (they name symbols that objects must not need). */
+    /* Vectors as wide as they are written; no calls made up from loops, none for
+     * large frames (COFF); no unwind tables (they name symbols that objects must
+     * not need). */
     set_attribute(e, "prefer-vector-width", "512");
     set_attribute(e, "min-legal-vector-width", "512");
     set_attribute(e, "no-builtins", "true");
+    set_attribute(e, "no-stack-arg-probe", "");
     unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(e->cx, nounwind, 0));
     e->frame = LLVMGetParam(e->fn, 0);
     if (e->is_entry) { /* a block of its own, so that no arithmetic is moved before it */
         LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->cx, e->fn, "flush"));
-        flush_denormals(e);
+        control_set(e);
     }
     e->entry = LLVMAppendBasicBlockInContext(e->cx, e->fn, "entry");
     if (e->is_entry)
@@ -56,23 +56,10 @@ bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
     return true;
 }
 
-/* Denormals as zero, in and out (MXCSR bits 6 and 15): LSTMs run twenty times
- * slower without. The caller's setting comes back at the end. */
-static void flush_denormals(Emit *e)
-{
-    enum { DAZ_FTZ = 0x8040 };
-    e->control = LLVMBuildAlloca(e->b, e->i32, "");
-    V set = LLVMBuildAlloca(e->b, e->i32, "");
-    call_intrinsic(e, "llvm.x86.sse.stmxcsr", NULL, 0, &e->control, 1);
-    V old = LLVMBuildLoad2(e->b, e->i32, e->control, "");
-    LLVMBuildStore(e->b, LLVMBuildOr(e->b, old, LLVMConstInt(e->i32, DAZ_FTZ, 0), ""), set);
-    call_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, 0, &set, 1);
-}
-
 void function_end(Emit *e)
 {
     if (e->is_entry)
-        call_intrinsic(e, "llvm.x86.sse.ldmxcsr", NULL, 0, &e->control, 1);
+        control_restore(e);
     LLVMBuildRetVoid(e->b);
 }
 
@@ -137,7 +124,8 @@ V block_keep(Emit *e, const void *a, const void *b, int64_t c, int op, V v)
     return v;
 }
 
-/* ---- the frame ---- */
+/* ---- the frame: words of 8 bytes, of which an index or a pointer of fewer is the
+ * lower part (every target is little-endian) ---- */
 
 enum { KEY_word = 1000, KEY_pointer, KEY_dim };
 
@@ -156,7 +144,7 @@ static V frame_load(Emit *e, int word, LLVMTypeRef type, int key)
 
 V frame_word(Emit *e, int word)
 {
-    return frame_load(e, word, e->i64, KEY_word);
+    return frame_load(e, word, e->index, KEY_word);
 }
 
 V frame_pointer(Emit *e, int word)
@@ -185,7 +173,7 @@ V dim_emit(Emit *e, Dim d)
     Elsewhere back = entry_enter(e, MODE_scalar);
     if (!sym) {
         V i = const_i64(e, d.sym);
-        sym = LLVMBuildLoad2(e->b, e->i64, LLVMBuildGEP2(e->b, e->i64, lengths, &i, 1, ""), "");
+        sym = LLVMBuildLoad2(e->b, e->index, LLVMBuildGEP2(e->b, e->i64, lengths, &i, 1, ""), "");
     }
     v = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, sym, const_i64(e, d.mul), ""), const_i64(e, d.add),
                      "");
@@ -193,7 +181,7 @@ V dim_emit(Emit *e, Dim d)
         V q = LLVMBuildSDiv(e->b, v, const_i64(e, d.div), "");
         V r = LLVMBuildSRem(e->b, v, const_i64(e, d.div), "");
         V low = LLVMBuildICmp(e->b, LLVMIntSLT, r, const_i64(e, 0), "");
-        v = LLVMBuildSub(e->b, q, LLVMBuildZExt(e->b, low, e->i64, ""), "");
+        v = LLVMBuildSub(e->b, q, LLVMBuildZExt(e->b, low, e->index, ""), "");
     }
     entry_leave(e, back);
     return entry_keep(e, key, (const void *)(intptr_t)d.mul, d.add, KEY_dim, v);
@@ -217,7 +205,7 @@ V loop_begin(Emit *e, Loop *l, V from, V to, int64_t by, V *acc, int nacc)
     else
         LLVMBuildCondBr(e->b, enter, l->head, l->exit);
     LLVMPositionBuilderAtEnd(e->b, l->head);
-    l->i = LLVMBuildPhi(e->b, e->i64, "");
+    l->i = LLVMBuildPhi(e->b, e->index, "");
     LLVMAddIncoming(l->i, &from, &before, 1);
     for (int i = 0; i < nacc; i++) {
         l->acc_phi[i] = LLVMBuildPhi(e->b, LLVMTypeOf(acc[i]), "");

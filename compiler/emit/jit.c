@@ -17,7 +17,9 @@ Program *jit_image(Arena *a, const Graph *g, const JitOptions *o, CodeImage *ima
                    const char **why)
 {
     Compiled c;
-    if (!compile_graph(a, g, o, &c, why))
+    JitOptions here = *o;
+    here.calls_fma = true;
+    if (!compile_graph(a, g, &here, &c, why))
         return NULL;
     image_link(a, c.object, c.nobject, c.program, image);
     return c.program;
@@ -80,7 +82,9 @@ static void name_code(Arena *a, LLVMOrcLLJITRef jit, const Compiled *c)
 static Program *debug_compile(Arena *a, const Graph *g, const JitOptions *o, const char **why)
 {
     Compiled c;
-    if (!compile_graph(a, g, o, &c, why))
+    JitOptions here = *o;
+    here.calls_fma = true;
+    if (!compile_graph(a, g, &here, &c, why))
         return NULL;
     Owner *owner = NEW(a, Owner);
     *owner = (Owner){a, link_objects(&c)};
@@ -120,4 +124,4 @@ static const char *llvm_file(Arena *a)
     return dladdr(function, &info) && info.dli_fname ? arena_strdup(a, info.dli_fname) : "";
 }
 
-const Emitter weft_emitter = {jit_image, jit_compile, llvm_file};
+const Emitter weft_emitter = {jit_image, jit_compile, llvm_file, target_find};

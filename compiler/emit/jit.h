@@ -3,14 +3,16 @@
 #define WEFT_JIT_H
 
 #include "code.h"
+#include "emit/target.h"
 #include "executor.h"
 #include "ir/graph.h"
 #include "stages.h"
 
 typedef struct {
     const Diag *diag;      /* for lines in debug information and the profile; may be null */
-    const char *cpu;       /* null: the host */
-    const char *features;  /* null: the cpu's own */
+    const Target *target;  /* null: the host */
+    bool calls_fma;        /* what runs the code has fmaf and fma for a target without the
+                              instruction: the bits stay. The JIT sets it itself */
     bool debug;            /* tell gdb and perf the kernels' names and lines */
     int64_t rows;          /* no batch will have more; 0: not known */
     const int64_t *profile; /* null, or the value of every symbol: each call of a kernel is
@@ -37,6 +39,9 @@ typedef struct {
     Program *(*image)(Arena *, const Graph *, const JitOptions *, CodeImage *, const char **);
     Program *(*compile)(const Graph *, const JitOptions *, const char **);
     const char *(*llvm)(Arena *); /* the file of LLVM's that is loaded */
+    /* target_find */
+    const Target *(*target)(Arena *, const char *name, const char *cpu, const char *features,
+                            const char **why);
 } Emitter;
 extern const Emitter weft_emitter;
 

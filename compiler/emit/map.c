@@ -2,6 +2,7 @@
 #include "emit/vector.h"
 #include "emit/vmath.h"
 
+#include <math.h>
 #include <string.h>
 
 V call_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, V *args, int nargs)
@@ -12,19 +13,58 @@ V call_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, V *a
     return LLVMBuildCall2(e->b, type, fn, args, (unsigned)nargs, "");
 }
 
-V fma_emit(Emit *e, V a, V b, V c)
-{
-    LLVMTypeRef t = LLVMTypeOf(a);
-    V args[] = {a, b, c};
-    return call_intrinsic(e, "llvm.fma", &t, 1, args, 3);
-}
-
 static bool is_double(V v)
 {
     LLVMTypeRef t = LLVMTypeOf(v);
     if (LLVMGetTypeKind(t) == LLVMVectorTypeKind)
         t = LLVMGetElementType(t);
     return LLVMGetTypeKind(t) == LLVMDoubleTypeKind;
+}
+
+V fma_emit(Emit *e, V a, V b, V c)
+{
+    if (!(e->fma & (is_double(a) ? REAL_f64 : REAL_f32)))
+        return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, a, b, ""), c, "");
+    LLVMTypeRef t = LLVMTypeOf(a);
+    V args[] = {a, b, c};
+    return call_intrinsic(e, "llvm.fma", &t, 1, args, 3);
+}
+
+/* Without the instruction a library would be called: Newton's iteration for
+ * 1 / sqrt(x) from the halved exponent, then one for the root. Denormals are zero. */
+static V sqrt_steps(Emit *e, V x, bool wide)
+{
+    Dtype dt = wide ? DT_f64 : DT_f32;
+    LLVMTypeRef real = LLVMTypeOf(x), bits = type_lanes(e, wide ? e->i64 : e->i32);
+    LLVMTypeRef element = wide ? e->i64 : e->i32;
+    V one = int_constant(e, element, 1);
+    V magic = int_constant(e, element, wide ? 0x5fe6eb50c7b537a9 : 0x5f3759df);
+    V half = const_value(e, dt, 0.5), most = const_value(e, dt, 1.5), zero = const_value(e, dt, 0);
+    V y = LLVMBuildLShr(e->b, LLVMBuildBitCast(e->b, x, bits, ""), one, "");
+    y = LLVMBuildBitCast(e->b, LLVMBuildSub(e->b, magic, y, ""), real, "");
+    V h = LLVMBuildFMul(e->b, x, half, "");
+    for (int i = 0; i < (wide ? 4 : 3); i++) {
+        V error = LLVMBuildFMul(e->b, LLVMBuildFMul(e->b, h, y, ""), y, "");
+        y = LLVMBuildFMul(e->b, y, LLVMBuildFSub(e->b, most, error, ""), "");
+    }
+    V root = LLVMBuildFMul(e->b, x, y, "");
+    V rest = LLVMBuildFSub(e->b, x, LLVMBuildFMul(e->b, root, root, ""), "");
+    rest = LLVMBuildFMul(e->b, LLVMBuildFMul(e->b, rest, y, ""), half, "");
+    root = LLVMBuildFAdd(e->b, root, rest, "");
+    V least = const_value(e, dt, wide ? 0x1p-1022 : 0x1p-126), top = const_value(e, dt, INFINITY);
+    V is_zero = LLVMBuildFCmp(e->b, LLVMRealOLT, x, least, "");
+    V is_top = LLVMBuildFCmp(e->b, LLVMRealUEQ, x, top, ""); /* infinity, NaN */
+    V negative = LLVMBuildFCmp(e->b, LLVMRealOLE, x, LLVMBuildFNeg(e->b, least, ""), "");
+    root = LLVMBuildSelect(e->b, is_zero, zero, root, "");
+    root = LLVMBuildSelect(e->b, is_top, x, root, "");
+    return LLVMBuildSelect(e->b, negative, const_value(e, dt, NAN), root, "");
+}
+
+V sqrt_emit(Emit *e, V x)
+{
+    bool wide = is_double(x);
+    return e->target->floats & (wide ? REAL_f64 : REAL_f32) ? unary_intrinsic(e, "llvm.sqrt", x)
+                                                           : sqrt_steps(e, x, wide);
 }
 
 static bool is_float(V v)
@@ -118,7 +158,7 @@ static V a_mod(Emit *e, V a, V b)
 #define DIV(p, q) LLVMBuildFDiv(e->b, p, q, "")
 #define NEG(a) a_neg(e, a)
 #define ABS(a) a_abs(e, a)
-#define SQRT(a) unary_intrinsic(e, "llvm.sqrt", a)
+#define SQRT(a) sqrt_emit(e, a)
 #define EXP(a) vmath_call(e, "exp", a, NULL)
 #define EXPM1(a) vmath_call(e, "expm1", a, NULL)
 #define LOG(a) vmath_call(e, "log", a, NULL)

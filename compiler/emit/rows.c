@@ -77,7 +77,7 @@ V rows_load_emit(Emit *e, const Step *s)
         V null = LLVMBuildICmp(e->b, LLVMIntEQ, order, LLVMConstNull(e->ptr), "");
         V some = LLVMBuildSelect(e->b, null, frame_pointer(e, FRAME_lengths), order, "");
         V zero = LLVMBuildSelect(e->b, null, const_i64(e, 0), row, "");
-        V sample = load_plain(e, e->i64, element_at(e, e->i64, some, zero));
+        V sample = load_plain(e, e->index, element_at(e, e->i64, some, zero));
         row = LLVMBuildSelect(e->b, null, row, sample, "");
     }
     V source = element_at(e, t, from, LLVMBuildMul(e->b, row, count, ""));

@@ -82,14 +82,14 @@ static void each_index(Emit *e, Scatter *s, int axis)
         loop_end(e, &l, NULL);
         return;
     }
-    V to = LLVMBuildSExt(e->b, batch_element(e, s->which, s->index, s->row), e->i64, "");
+    V to = LLVMBuildSExt(e->b, batch_element(e, s->which, s->index, s->row), e->index, "");
     V zero = const_i64(e, 0),
       last = ix_value(e, ix_add(e, ix_dim(e, s->n->shape.d[0]), ix_const(-1)));
     to = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, to, zero, ""), zero, to, "");
     to = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, to, last, ""), last, to, "");
     V mine = LLVMBuildAnd(e->b, LLVMBuildICmp(e->b, LLVMIntSGE, to, s->low, ""),
                           LLVMBuildICmp(e->b, LLVMIntSLT, to, s->high, ""), "");
-    loop_begin(e, &l, zero, LLVMBuildZExt(e->b, mine, e->i64, ""), 1, NULL, 0); /* once or not */
+    loop_begin(e, &l, zero, LLVMBuildZExt(e->b, mine, e->index, ""), 1, NULL, 0); /* once or not */
     add_row(e, s, to, 0);
     loop_end(e, &l, NULL);
 }

@@ -24,7 +24,7 @@ LLVMTypeRef type_value(Emit *e, Dtype dt)
 
 V const_i64(Emit *e, int64_t v)
 {
-    return LLVMConstInt(e->i64, (unsigned long long)v, 1);
+    return LLVMConstInt(e->index, (unsigned long long)v, 1);
 }
 
 bool is_vector(V v)

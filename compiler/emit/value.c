@@ -383,7 +383,7 @@ static V gather_columns(Emit *e, Node *n, const Ix *index)
     Ix in[RANK_MOST + 1], last = ix_dim(e, shape_inner(&n->in[0]->shape).d[0]);
     e->lanes = 1;
     e->mask = NULL;
-    V at = LLVMBuildSExt(e->b, value_at(e, n->in[1], index), e->i64, "");
+    V at = LLVMBuildSExt(e->b, value_at(e, n->in[1], index), e->index, "");
     V zero = const_i64(e, 0), most = ix_value(e, ix_add(e, last, ix_const(-1)));
     at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, zero, ""), zero, at, "");
     at = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, at, most, ""), most, at, "");
@@ -415,7 +415,7 @@ static V gather_emit(Emit *e, Node *n, const Ix *index)
                     ? at
                     : LLVMBuildExtractElement(e->b, at, LLVMConstInt(e->i32, (unsigned)i, 0), "");
         Ix in[RANK_MOST];
-        in[0] = ix_of(LLVMBuildSExt(e->b, one, e->i64, ""));
+        in[0] = ix_of(LLVMBuildSExt(e->b, one, e->index, ""));
         memcpy(in + 1, index + rows.rank, sizeof(Ix) * (size_t)(t.rank - 1));
         e->mode = MODE_scalar;
         e->lanes = 1;

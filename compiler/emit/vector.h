@@ -14,7 +14,7 @@
 #define F_FMA(a_, b_, c_) fma_emit(em, a_, b_, c_)
 #define F_NEG(a_) LLVMBuildFNeg(em->b, a_, "")
 #define F_ABS(a_) unary_intrinsic(em, "llvm.fabs", a_)
-#define F_SQRT(a_) unary_intrinsic(em, "llvm.sqrt", a_)
+#define F_SQRT(a_) sqrt_emit(em, a_)
 #define F_LT(a_, b_) LLVMBuildFCmp(em->b, LLVMRealOLT, a_, b_, "")
 #define F_LE(a_, b_) LLVMBuildFCmp(em->b, LLVMRealOLE, a_, b_, "")
 #define F_GT(a_, b_) LLVMBuildFCmp(em->b, LLVMRealOGT, a_, b_, "")

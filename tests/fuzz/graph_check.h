@@ -29,7 +29,7 @@ typedef struct {
     int run;               /* this one alone; -1: all */
     bool forward;          /* no gradient */
     bool verbose;          /* prints what is compiled beforehand */
-    const char *cpu;
+    const char *cpu;       /* null: the host */
 } Case;
 
 typedef struct { int64_t n, length; int threads; bool ordered, exotic; } Run;
@@ -235,7 +235,7 @@ static inline bool check_compiled(Checker *c, const Graph *g)
         fflush(stdout);
     }
     bool few = g->nodes.n & 1; /* half of the graphs: in blocks for small batches */
-    JitOptions options = {.cpu = c->what->cpu,
+    JitOptions options = {.target = target_find(c->arena, NULL, c->what->cpu, NULL, &why),
                           .rows = few ? BLOCK_ROWS : 0,
                           .dump = getenv("WEFT_TEST_DUMP")};
     Program *p = jit_compile(g, &options, &why);

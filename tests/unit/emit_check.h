@@ -67,7 +67,7 @@ static inline int64_t differing(const Value *x, const Value *y)
     return n;
 }
 
-static const char *check_cpu; /* code is made for it; null: for the host */
+static const Target *check_target; /* code is made for it; null: for the host */
 static int64_t check_columns; /* expected rows, features in the lanes; 0: rows in the lanes */
 
 /* Returns the number of outputs that differ, reported under `label`. */
@@ -93,7 +93,7 @@ static inline int check_compiled(Graph *g, const char *label, const char *domain
 
     g->columns = check_columns;
     const char *why = NULL;
-    JitOptions options = {.cpu = check_cpu,
+    JitOptions options = {.target = check_target,
                           .rows = threads > 1 ? n : 0, /* in blocks of its size, of the usual */
                           .dump = getenv("WEFT_TEST_DUMP")};
     Program *p = jit_compile(g, &options, &why);

@@ -55,7 +55,7 @@ static void check(Graph *g, const char *label, const char *domain)
         return;
     }
     for (int i = 0; i < NSIZES; i++) {
-        if (check_cpu && i % 2 == 0) /* the host has seen all sizes */
+        if (check_target && i % 2 == 0) /* the host has seen all sizes */
             continue;
         checked++;
         wrong += check_compiled(g, label, domain, sizes[i], 5, i % 2 ? 3 : 1, NULL) != 0;
@@ -341,8 +341,13 @@ int main(int argc, char **argv)
         printf("this machine does not run code for %s\n", argv[1]);
         return 77;
     }
-    check_cpu = argc > 1 ? argv[1] : NULL;
     arena = arena_new();
+    const char *why = NULL;
+    check_target = argc > 1 ? target_find(arena, "host", argv[1], NULL, &why) : NULL;
+    if (argc > 1 && !check_target) {
+        printf("%s\n", why);
+        return 1;
+    }
     for (int i = 0; i < 2; i++) {
         real = i ? DT_f64 : DT_f32;
         check_maps();
