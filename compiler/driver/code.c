@@ -35,7 +35,7 @@ static const char *emitter_path(Arena *a)
 }
 
 /* It stays loaded: LLVM cannot be unloaded. */
-static const Emitter *emitter_load(Arena *a, Diag *d, Span at)
+const Emitter *code_emitter(Arena *a, Diag *d, Span at)
 {
     const char *path = emitter_path(a);
     void *object = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
@@ -172,7 +172,7 @@ Program *code_program(Diag *d, Span at, const Graph *g, const CodeOptions *o)
     Program *p = cached ? from_cache(a, o->cache, key, &image) : NULL;
     stage_end(stages, "look for code in the cache", from);
     from = stage_begin(stages);
-    const Emitter *e = p ? NULL : emitter_load(scratch, d, at);
+    const Emitter *e = p ? NULL : code_emitter(scratch, d, at);
     if (!p)
         stage_end(stages, "load the compiler", from);
     if (e && !o->jit.debug) {

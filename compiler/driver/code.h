@@ -15,4 +15,7 @@ typedef struct {
 /* The program of a graph, freed by program_free; reports at `at` and returns null. */
 Program *code_program(Diag *d, Span at, const Graph *g, const CodeOptions *o);
 
+/* The compiler, loaded; reports at `at` and returns null. */
+const Emitter *code_emitter(Arena *a, Diag *d, Span at);
+
 #endif

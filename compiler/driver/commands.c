@@ -1,4 +1,4 @@
-/* The small commands: check, graph, fmt, help, and those that are not there yet. */
+/* The small commands: check, graph, fmt, help. */
 #include "driver/job.h"
 
 #include "driver/text.h"
@@ -225,14 +225,4 @@ int command_help(Job *j)
              near ? "; did you mean '" : "; weft help --list names them all", near ? near : "",
              near ? "'?" : "");
     return 1;
-}
-
-/* ---- not yet ---- */
-
-int command_compile(Job *j)
-{
-    if (open_only(j, true))
-        unsupported_at(j->diag, nowhere, "weft compile: object files cannot be made yet; weft "
-                       "train, evaluate and predict compile in memory");
-    return diag_exit_code(j->diag);
 }

@@ -131,6 +131,13 @@ static bool take_option(Arena *a, Diag *d, int argc, char **argv, int *i, Option
     return add_option(a, d, o, option, argv[++*i]);
 }
 
+/* -o FILE or -oFILE, as compilers take it: --out FILE. */
+static bool take_out(Arena *a, Diag *d, int argc, char **argv, int *i, Options *o)
+{
+    const char *value = argv[*i][2] ? argv[*i] + 2 : *i + 1 < argc ? argv[++*i] : "";
+    return add_option(a, d, o, OPT_out, value);
+}
+
 bool options_parse(Arena *a, Diag *d, int argc, char **argv, Options *o)
 {
     memset(o, 0, sizeof *o);
@@ -154,6 +161,8 @@ bool options_parse(Arena *a, Diag *d, int argc, char **argv, Options *o)
             o->wants_help = true;
         else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
             o->wants_version = true;
+        else if (word[1] == 'o' && option_info[OPT_out].commands & 1u << o->command)
+            ok = take_out(a, d, argc, argv, &i, o) && ok;
         else if (word[1] == '-')
             ok = take_option(a, d, argc, argv, &i, o) && ok;
         else

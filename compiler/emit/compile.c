@@ -1,8 +1,8 @@
 /* From a graph to objects: lower, emit, optimise, generate code. */
 #include "emit/compile.h"
 
-#include "emit/emit.h"
 #include "emit/machine.h"
+#include "emit/module.h"
 #include "emit/pages.h"
 
 #include <llvm-c/Analysis.h>
@@ -23,34 +23,20 @@ static const Target *target_of(Arena *a, const JitOptions *o)
     return o->target ? o->target : target_find(a, NULL, NULL, NULL, NULL);
 }
 
-static void set_target(Emit *e, LLVMTargetMachineRef tm, const Target *t, bool calls_fma)
-{
-    e->target = t;
-    e->fma = calls_fma ? REAL_both : t->fma;
-    e->registers = t->registers;
-    e->width = t->vector ? t->vector / (int)dtype_size(e->k->real) : 1;
-    e->parts = e->k->block / e->width;
-    char *triple = LLVMGetTargetMachineTriple(tm);
-    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
-    LLVMSetTarget(e->m, triple);
-    LLVMSetModuleDataLayout(e->m, layout);
-    e->index = LLVMIntPtrTypeInContext(e->cx, layout);
-    LLVMDisposeTargetData(layout);
-    LLVMDisposeMessage(triple);
-}
-
 /* ---- emission ---- */
 
-static Emit *emit_new(Arena *a, const Kernel *k, const JitOptions *o)
+Emit *module_emit(Arena *a, const Module *m)
 {
     Emit *e = NEW(a, Emit);
     e->arena = a;
-    e->k = k;
-    e->diag = o->diag;
-    e->called = o->profile ? NEW_ARRAY(a, const char *, k->nkernel + 1) : NULL;
-    e->cx = LLVMContextCreate();
-    e->m = LLVMModuleCreateWithNameInContext("weft", e->cx);
-    e->b = LLVMCreateBuilderInContext(e->cx);
+    e->prefix = "";
+    e->workers = 1;
+    e->target = m->target;
+    e->registers = m->target->registers;
+    e->cx = m->cx;
+    e->m = m->m;
+    e->b = m->b;
+    e->index = m->index;
     e->i1 = LLVMInt1TypeInContext(e->cx);
     e->i8 = LLVMInt8TypeInContext(e->cx);
     e->i16 = LLVMInt16TypeInContext(e->cx);
@@ -64,11 +50,11 @@ static Emit *emit_new(Arena *a, const Kernel *k, const JitOptions *o)
     return e;
 }
 
-static void optimise(Emit *e, LLVMTargetMachineRef tm)
+static void optimise(const Module *m)
 {
     char *error = NULL;
-    if (LLVMVerifyModule(e->m, LLVMReturnStatusAction, &error)) {
-        LLVMDumpModule(e->m);
+    if (LLVMVerifyModule(m->m, LLVMReturnStatusAction, &error)) {
+        LLVMDumpModule(m->m);
         bug("the code made is not sound: %s", error);
     }
     LLVMDisposeMessage(error);
@@ -76,32 +62,41 @@ static void optimise(Emit *e, LLVMTargetMachineRef tm)
     const char *passes = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,"
                          "loop-mssa(licm),gvn)";
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef failed = LLVMRunPasses(e->m, passes, tm, options);
+    LLVMErrorRef failed = LLVMRunPasses(m->m, passes, m->tm, options);
     if (failed)
         llvm_bug("the passes do not run", failed);
     LLVMDisposePassBuilderOptions(options);
 }
 
-static LLVMMemoryBufferRef generate(Emit *e, LLVMTargetMachineRef tm, const JitOptions *o)
+static LLVMMemoryBufferRef generate(const Module *m, const JitOptions *o)
 {
     LLVMMemoryBufferRef object;
     char *error = NULL;
     if (o->dump && !strcmp(o->dump, "llvm")) {
-        char *text = LLVMPrintModuleToString(e->m);
+        char *text = LLVMPrintModuleToString(m->m);
         fputs(text, stderr);
         LLVMDisposeMessage(text);
     }
     if (o->dump && !strcmp(o->dump, "asm")) {
-        LLVMModuleRef copy = LLVMCloneModule(e->m);
-        if (!LLVMTargetMachineEmitToMemoryBuffer(tm, copy, LLVMAssemblyFile, &error, &object)) {
+        LLVMModuleRef copy = LLVMCloneModule(m->m);
+        if (!LLVMTargetMachineEmitToMemoryBuffer(m->tm, copy, LLVMAssemblyFile, &error, &object)) {
             fwrite(LLVMGetBufferStart(object), 1, LLVMGetBufferSize(object), stderr);
             LLVMDisposeMemoryBuffer(object);
         }
         LLVMDisposeModule(copy);
     }
-    if (LLVMTargetMachineEmitToMemoryBuffer(tm, e->m, LLVMObjectFile, &error, &object))
+    if (LLVMTargetMachineEmitToMemoryBuffer(m->tm, m->m, LLVMObjectFile, &error, &object))
         bug("no code for this program: %s", error);
     return object;
+}
+
+static Bytes take_buffer(Arena *a, LLVMMemoryBufferRef from)
+{
+    size_t size = LLVMGetBufferSize(from);
+    char *bytes = arena_alloc(a, size);
+    memcpy(bytes, LLVMGetBufferStart(from), size);
+    LLVMDisposeMemoryBuffer(from);
+    return (Bytes){bytes, size};
 }
 
 /* ---- the program ---- */
@@ -147,6 +142,114 @@ static void describe_stores(Arena *a, Emit *e, Program *p)
     }
 }
 
+static void describe(Arena *keep, Emit *e, Program *p)
+{
+    p->nphase = e->k->phases.n;
+    p->phase = NEW_ARRAY(keep, ProgramPhase, e->k->phases.n + 1);
+    describe_ports(keep, e->k, p);
+    describe_stores(keep, e, p);
+}
+
+/* Emits the functions of all phases; names them in p, in arena `keep`, when p is not null. */
+static void emit_phases(Arena *scratch, Emit *e, Arena *keep, Program *p)
+{
+    const Kernel *k = e->k;
+    for (int i = 0; i < k->phases.n; i++) {
+        const Phase *from = k->phases.at[i];
+        int most = from->rows ? 1 : from->steps.n;
+        const char **names = NEW_ARRAY(scratch, const char *, most + 1);
+        int64_t *units = NEW_ARRAY(scratch, int64_t, most + 1);
+        int *levels = NEW_ARRAY(scratch, int, most + 1);
+        int n = phase_emit(e, from, i, names, units, levels);
+        if (!p)
+            continue;
+        ProgramPhase *to = &p->phase[i];
+        *to = (ProgramPhase){from->rows, n, from->nlevel, NEW_ARRAY(keep, Task, n + 1)};
+        for (int j = 0; j < n; j++)
+            to->task[j] = (Task){arena_strdup(keep, names[j]), NULL, units[j], levels[j], 0,
+                                 from->rows ? -1 : from->steps.at[j]->number};
+    }
+}
+
+/* ---- several programs in a module ---- */
+
+void module_begin(Module *m, const Target *target)
+{
+    m->target = target;
+    m->cx = LLVMContextCreate();
+    m->m = LLVMModuleCreateWithNameInContext("weft", m->cx);
+    m->b = LLVMCreateBuilderInContext(m->cx);
+    m->tm = machine_new(target);
+    char *triple = LLVMGetTargetMachineTriple(m->tm);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(m->tm);
+    LLVMSetTarget(m->m, triple);
+    LLVMSetModuleDataLayout(m->m, layout);
+    m->index = LLVMIntPtrTypeInContext(m->cx, layout);
+    LLVMDisposeTargetData(layout);
+    LLVMDisposeMessage(triple);
+}
+
+void module_end(Module *m)
+{
+    LLVMDisposeTargetMachine(m->tm);
+    LLVMDisposeBuilder(m->b);
+    LLVMDisposeModule(m->m);
+    LLVMContextDispose(m->cx);
+}
+
+static Emit *emit_program(Arena *a, const Module *m, const Kernel *k, const JitOptions *o)
+{
+    Emit *e = module_emit(a, m);
+    const Target *t = m->target;
+    e->k = k;
+    e->diag = o->diag;
+    e->called = o->profile ? NEW_ARRAY(a, const char *, k->nkernel + 1) : NULL;
+    e->fma = o->calls_fma ? REAL_both : t->fma;
+    e->width = t->vector ? t->vector / (int)dtype_size(k->real) : 1;
+    e->parts = k->block / e->width;
+    return e;
+}
+
+static Kernel *lower(Arena *a, const Graph *g, const JitOptions *o)
+{
+    int block = o->rows ? (int)block_rows(o->rows) : BLOCK_ROWS;
+    return kernel_lower(a, graph_copy(a, g), block);
+}
+
+Program *module_add(Arena *keep, const Module *m, const Graph *g, const JitOptions *o,
+                    const char *prefix, const char **why)
+{
+    Kernel *k = lower(keep, g, o);
+    if (k->why) {
+        *why = k->why;
+        return NULL;
+    }
+    Program *p = NEW(keep, Program);
+    Emit *e = emit_program(keep, m, k, o);
+    e->prefix = prefix;
+    describe(keep, e, p);
+    emit_phases(keep, e, keep, p);
+    return p;
+}
+
+void module_finish(Arena *a, Module *m, ObjectForm form, Bytes *bytes)
+{
+    LLVMMemoryBufferRef object;
+    char *error = NULL;
+    optimise(m);
+    if (form == FORM_llvm) {
+        char *text = LLVMPrintModuleToString(m->m);
+        *bytes = (Bytes){arena_strdup(a, text), strlen(text)};
+        LLVMDisposeMessage(text);
+        return;
+    }
+    if (LLVMTargetMachineEmitToMemoryBuffer(m->tm, m->m, form == FORM_asm ? LLVMAssemblyFile
+                                                                          : LLVMObjectFile,
+                                            &error, &object))
+        bug("no code for this program: %s", error);
+    *bytes = take_buffer(a, object);
+}
+
 /* ---- workers: each lowers and emits the same program in a context of its own,
  * and generates code for the functions that fall to it ---- */
 
@@ -164,26 +267,6 @@ typedef struct {
     pthread_t thread;
 } Work;
 
-static void emit_phases(Work *w, Emit *e)
-{
-    const Kernel *k = e->k;
-    for (int i = 0; i < k->phases.n; i++) {
-        const Phase *from = k->phases.at[i];
-        int most = from->rows ? 1 : from->steps.n;
-        const char **names = NEW_ARRAY(w->scratch, const char *, most + 1);
-        int64_t *units = NEW_ARRAY(w->scratch, int64_t, most + 1);
-        int *levels = NEW_ARRAY(w->scratch, int, most + 1);
-        int n = phase_emit(e, from, i, names, units, levels);
-        if (!w->p)
-            continue;
-        ProgramPhase *to = &w->p->phase[i];
-        *to = (ProgramPhase){from->rows, n, from->nlevel, NEW_ARRAY(w->keep, Task, n + 1)};
-        for (int j = 0; j < n; j++)
-            to->task[j] = (Task){arena_strdup(w->keep, names[j]), NULL, units[j], levels[j], 0,
-                                 from->rows ? -1 : from->steps.at[j]->number};
-    }
-}
-
 static void keep_names(Work *w, Emit *e)
 {
     size_t length;
@@ -197,8 +280,7 @@ static void *work(void *arg)
 {
     Work *w = arg;
     double at = stage_begin(w->o->stages);
-    int block = w->o->rows ? (int)block_rows(w->o->rows) : BLOCK_ROWS;
-    Kernel *k = kernel_lower(w->scratch, graph_copy(w->scratch, w->g), block);
+    Kernel *k = lower(w->scratch, w->g, w->o);
     if (k->why) {
         w->why = k->why;
         return NULL;
@@ -207,20 +289,16 @@ static void *work(void *arg)
         fputs(kernel_text(w->scratch, k), stderr);
     stage_end(w->o->stages, "lower to kernels", at);
     at = stage_begin(w->o->stages);
-    Emit *e = emit_new(w->scratch, k, w->o);
+    Module m;
+    module_begin(&m, w->target);
+    Emit *e = emit_program(w->scratch, &m, k, w->o);
     e->worker = w->worker;
     e->workers = w->workers;
-    LLVMTargetMachineRef tm = machine_new(w->target);
-    set_target(e, tm, w->target, w->o->calls_fma);
-    if (w->p) {
-        w->p->nphase = k->phases.n;
-        w->p->phase = NEW_ARRAY(w->keep, ProgramPhase, k->phases.n + 1);
-        describe_ports(w->keep, k, w->p);
-        describe_stores(w->keep, e, w->p);
-    }
+    if (w->p)
+        describe(w->keep, e, w->p);
     if (w->o->debug && w->o->diag)
         debug_begin(e);
-    emit_phases(w, e);
+    emit_phases(w->scratch, e, w->keep, w->p);
     if (w->p && w->o->profile) {
         w->p->nkernel = k->nkernel;
         w->p->kernel = profile_describe(w->keep, e, w->o->profile);
@@ -230,26 +308,19 @@ static void *work(void *arg)
         keep_names(w, e);
     stage_end(w->o->stages, "emit", at);
     at = stage_begin(w->o->stages);
-    optimise(e, tm);
+    optimise(&m);
     stage_end(w->o->stages, "optimise", at);
     at = stage_begin(w->o->stages);
-    w->object = generate(e, tm, w->o);
+    w->object = generate(&m, w->o);
     stage_end(w->o->stages, "generate code", at);
-    LLVMDisposeTargetMachine(tm);
-    LLVMDisposeBuilder(e->b);
-    LLVMDisposeModule(e->m);
-    LLVMContextDispose(e->cx);
+    module_end(&m);
     return NULL;
 }
 
 /* What the worker leaves, in arena a. */
 static void collect(Arena *a, const Work *w, Compiled *out)
 {
-    size_t size = LLVMGetBufferSize(w->object);
-    char *bytes = arena_alloc(a, size);
-    memcpy(bytes, LLVMGetBufferStart(w->object), size);
-    LLVMDisposeMemoryBuffer(w->object);
-    out->object[out->nobject++] = (Bytes){bytes, size};
+    out->object[out->nobject++] = take_buffer(a, w->object);
     for (int j = 0; j < w->names.n; j++)
         list_push(a, &out->names, (const char *)arena_strdup(a, w->names.at[j]));
 }

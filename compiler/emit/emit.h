@@ -33,6 +33,8 @@ typedef struct {
     const Diag *diag;
     struct DebugInfo *debug; /* null: none */
     Span span;               /* of the next function */
+    const char *prefix;      /* of functions' names and literals': several programs may share a
+                                module */
     LLVMContextRef cx;
     LLVMModuleRef m;
     LLVMBuilderRef b;
@@ -84,6 +86,7 @@ bool is_vector(V v);
 /* False when another worker makes this function: it is declared only. */
 bool function_begin(Emit *e, const char *name, Mode mode, bool heavy);
 void function_end(Emit *e);
+void function_attributes(Emit *e);           /* of e->fn: what every function has */
 /* The processor's control word at an entry's beginning and end (control.c). */
 void control_set(Emit *e);
 void control_restore(Emit *e);

@@ -10,6 +10,20 @@ static void set_attribute(Emit *e, const char *key, const char *value)
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
+void function_attributes(Emit *e)
+{
+    /* Vectors as wide as they are written; no calls made up from loops, none for
+     * large frames (COFF); no unwind tables (they name symbols that objects must
+     * not need). */
+    set_attribute(e, "prefer-vector-width", "512");
+    set_attribute(e, "min-legal-vector-width", "512");
+    set_attribute(e, "no-builtins", "true");
+    set_attribute(e, "no-stack-arg-probe", "");
+    unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(e->cx, nounwind, 0));
+}
+
 bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
 {
     bool mine = e->turn[heavy]++ % e->workers == e->worker;
@@ -31,16 +45,7 @@ bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
     e->points = e->point = 0;
     e->entry_cache.n = e->block_cache.n = 0;
     e->cached_block = NULL;
-    /* Vectors as wide as they are written; no calls made up from loops, none for
-     * large frames (COFF); no unwind tables (they name symbols that objects must
-     * not need). */
-    set_attribute(e, "prefer-vector-width", "512");
-    set_attribute(e, "min-legal-vector-width", "512");
-    set_attribute(e, "no-builtins", "true");
-    set_attribute(e, "no-stack-arg-probe", "");
-    unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                            LLVMCreateEnumAttribute(e->cx, nounwind, 0));
+    function_attributes(e);
     e->frame = LLVMGetParam(e->fn, 0);
     if (e->is_entry) { /* a block of its own, so that no arithmetic is moved before it */
         LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->cx, e->fn, "flush"));

@@ -5,6 +5,7 @@
 #include "emit/compile.h"
 #include "emit/emit.h"
 #include "emit/link.h"
+#include "emit/object.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -124,4 +125,4 @@ static const char *llvm_file(Arena *a)
     return dladdr(function, &info) && info.dli_fname ? arena_strdup(a, info.dli_fname) : "";
 }
 
-const Emitter weft_emitter = {jit_image, jit_compile, llvm_file, target_find};
+const Emitter weft_emitter = {jit_image, jit_compile, llvm_file, target_find, object_compile};

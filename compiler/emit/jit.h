@@ -35,6 +35,7 @@ Program *jit_compile(const Graph *g, const JitOptions *o, const char **why);
 
 /* What the shared object that holds this folder and LLVM offers to the program,
  * which loads it when something must be compiled: its one symbol. */
+struct ObjectSpec;
 typedef struct {
     Program *(*image)(Arena *, const Graph *, const JitOptions *, CodeImage *, const char **);
     Program *(*compile)(const Graph *, const JitOptions *, const char **);
@@ -42,6 +43,7 @@ typedef struct {
     /* target_find */
     const Target *(*target)(Arena *, const char *name, const char *cpu, const char *features,
                             const char **why);
+    bool (*object)(Arena *, struct ObjectSpec *, const char **); /* object_compile */
 } Emitter;
 extern const Emitter weft_emitter;
 

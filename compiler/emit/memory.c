@@ -30,7 +30,7 @@ V store_bytes_emit(Emit *e, const Buffer *b)
 
 static V literal_global(Emit *e, const Node *n)
 {
-    const char *name = arena_printf(e->arena, "literal.%d", n->id);
+    const char *name = arena_printf(e->arena, "%sliteral.%d", e->prefix, n->id);
     V g = LLVMGetNamedGlobal(e->m, name);
     if (g)
         return g;

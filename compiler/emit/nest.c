@@ -7,7 +7,8 @@
 
 const char *function_name(Emit *e, const char *letter, int number, const char *name)
 {
-    char *text = arena_printf(e->arena, "%s%d_%s", letter, number, name ? name : "");
+    char *text = arena_printf(e->arena, "%s%s%d_%s", e->prefix, letter, number,
+                              name ? name : "");
     for (char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p))
             *p = '_';

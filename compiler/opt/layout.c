@@ -86,6 +86,14 @@ static bool columns_win(const Graph *g, int64_t rows)
     return cost.columns * (1 + 1.0 / CLOSE_CALL) < lanes;
 }
 
+int64_t layout_columns_most(const Graph *g, int64_t most)
+{
+    int64_t n = 0;
+    while (n < most && columns_win(g, n + 1))
+        n++;
+    return n;
+}
+
 /* ---- copies of weights ---- */
 
 /* A parameter seen from a scan's body, or a view of one, made in the graph

@@ -21,5 +21,12 @@ void pass_defer(Graph *g);
  * `rows` rows (0: unknown, rows stay), and turns weights round where features do. Exact. */
 typedef enum { LAYOUT_auto, LAYOUT_rows, LAYOUT_columns } Layout;
 void pass_layout(Graph *g, int64_t rows, Layout asked);
+/* The most rows up to which every batch is faster in columns; `most` when all are. */
+int64_t layout_columns_most(const Graph *g, int64_t most);
+
+/* Takes out of an inference graph what is computed from parameters and buffers alone: such
+ * values become ROLE_param inputs NAME/0, NAME/1, ...; the graph returned has them as outputs.
+ * Null, and g as it was, where there are none. Exact. */
+Graph *graph_derive(Graph *g, const char *name);
 
 #endif

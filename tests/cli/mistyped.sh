@@ -74,6 +74,3 @@ size=$(printf '\\x%02x' $((${#head} + 1)))
 weft 0 predict run zero.npy
 says "--out x.txt: expected a name that ends in .csv or .npy" predict run zero.npy --out x.txt
 lacks x.txt
-# what is not there yet
-weft 2 compile tiny.model
-err_has 'unsupported: weft compile: object files cannot be made yet'

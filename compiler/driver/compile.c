@@ -1,0 +1,113 @@
+/* weft compile: a model as an object file and a header. */
+#include "driver/deploy.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <unistd.h>
+
+static const Span nowhere;
+
+/* ---- what is asked for ---- */
+
+static bool read_options(Deploy *d)
+{
+    const Options *o = d->job->options;
+    Diag *diag = d->job->diag;
+    d->batch = 32;
+    d->train = option_on(o, OPT_with_train);
+    return option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
+           option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
+}
+
+/* Weights, where they are given or a run brings them, and whether they are embedded. */
+static bool read_weights(Deploy *d)
+{
+    Job *j = d->job;
+    bool embed = !d->train && !option_on(j->options, OPT_no_embed);
+    d->spec.embed = embed;
+    if (!embed && !j->run && !option_on(j->options, OPT_weights))
+        return true;
+    const char *path = job_weights_path(j);
+    if (!path)
+        return false;
+    d->store = store_new(d->arena, d->init, false);
+    return job_read_weights(j, d->store, path);
+}
+
+static char *upper(Arena *a, const char *name)
+{
+    char *s = arena_strdup(a, name);
+    for (char *p = s; *p; p++)
+        *p = (char)toupper((unsigned char)*p);
+    return s;
+}
+
+/* ---- files ---- */
+
+/* path with another ending. */
+static char *sibling(Arena *a, const char *path, const char *ending)
+{
+    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+    size_t n = dot && (!slash || dot > slash + 1) ? (size_t)(dot - path) : strlen(path);
+    return arena_printf(a, "%.*s%s", (int)n, path, ending);
+}
+
+static bool write_files(Deploy *d)
+{
+    Job *j = d->job;
+    const char *out = j->options->value[OPT_out];
+    if (!out)
+        out = arena_printf(d->arena, "%s.o", d->unit->name);
+    const char *header = sibling(d->arena, out, ".h");
+    char *text = deploy_header(d);
+    Bytes head = {text, strlen(text)};
+    if (!file_write(j->diag, nowhere, out, &d->spec.bytes, 1))
+        return false;
+    if (file_write(j->diag, nowhere, header, &head, 1))
+        return true;
+    unlink(out);
+    return false;
+}
+
+/* ---- the command ---- */
+
+static bool compile(Deploy *d)
+{
+    Job *j = d->job;
+    const char *why;
+    d->init = unit_init(d->unit);
+    if (!d->init || !read_weights(d))
+        return false;
+    deploy_blobs(d);
+    if (!deploy_entries(d))
+        return false;
+    const Emitter *e = code_emitter(d->arena, j->diag, nowhere);
+    if (!e)
+        return false;
+    d->spec.name = d->unit->name;
+    d->upper = upper(d->arena, d->unit->name);
+    d->spec.info = deploy_info(d);
+    d->spec.options.diag = j->diag;
+    if (!e->object(d->arena, &d->spec, &why))
+        return unsupported_at(j->diag, d->unit->span, "this cannot be compiled yet: %s", why);
+    return write_files(d);
+}
+
+int command_compile(Job *j)
+{
+    const Options *o = j->options;
+    Dtype real;
+    Deploy *d = NEW(j->arena, Deploy);
+    *d = (Deploy){.job = j, .arena = j->arena};
+    if (o->args.n != 1) {
+        error_at(j->diag, nowhere, "weft compile takes one FILE.model or run folder, found %d "
+                 "arguments", o->args.n);
+        return 1;
+    }
+    if (!read_options(d) || !job_dtype(j, o->args.at[0], &real) ||
+        !job_open(j, o->args.at[0], real, true))
+        return 1;
+    d->unit = j->unit;
+    compile(d);
+    return diag_exit_code(j->diag);
+}

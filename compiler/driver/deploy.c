@@ -1,0 +1,164 @@
+/* What an object holds: the memory of its model, and a graph for each entry. */
+#include "driver/deploy.h"
+
+#include "ir/eval.h"
+
+#include <string.h>
+
+/* ---- blobs ---- */
+
+static ObjectTensor *add_tensor(Deploy *d, BlobKind kind, Role role, const char *name, Dtype dtype,
+                                int rank, const int64_t *dim)
+{
+    ObjectTensor t = {.role = role, .name = name, .dtype = dtype, .rank = rank,
+                      .bytes = dtype_size(dtype)};
+    ObjectBlob *b = &d->spec.blob[kind];
+    for (int i = 0; i < rank; i++)
+        t.bytes *= t.dim[i] = dim[i];
+    t.offset = b->bytes;
+    b->bytes += (t.bytes + OBJECT_ALIGN - 1) / OBJECT_ALIGN * OBJECT_ALIGN;
+    list_push(d->arena, &d->tensors[kind], t);
+    b->at = d->tensors[kind].at;
+    b->n = d->tensors[kind].n;
+    return &b->at[b->n - 1];
+}
+
+void deploy_blobs(Deploy *d)
+{
+    Store *shapes = store_new(d->arena, d->init, true);
+    d->spec.blob[BLOB_optimizer].bytes = OPTIMIZER_HEAD;
+    for (int i = 0; i < shapes->at.n; i++) {
+        const Kept *k = &shapes->at.at[i];
+        const Kept *from = d->store ? store_find(d->store, k->role, k->name) : NULL;
+        BlobKind kind = k->role == ROLE_slot ? BLOB_optimizer : BLOB_params;
+        ObjectTensor *t = add_tensor(d, kind, k->role, k->name, k->dtype, k->rank, k->dim);
+        t->value = from ? from->memory : NULL;
+    }
+}
+
+/* ---- parameters' own computations ---- */
+
+/* Their values, by the interpreter, whose bits are those of the code. */
+static void add_derived(Deploy *d, const Graph *derived)
+{
+    Value *in = NEW_ARRAY(d->arena, Value, derived->inputs.n + 1);
+    Value *out = NEW_ARRAY(d->arena, Value, derived->outputs.n + 1);
+    int64_t lengths[SYM_MOST] = {0};
+    for (int i = 0; i < derived->inputs.n; i++) {
+        const Node *n = derived->inputs.at[i];
+        const Kept *k = store_find(d->store, (Role)attr_int(n, ATTR_role, 0),
+                                   attr_str(n, ATTR_name));
+        in[i] = value_new(d->arena, k->dtype, k->rank, k->dim);
+        memcpy(in[i].data, k->memory, k->bytes);
+    }
+    graph_eval(d->arena, derived, (EvalSizes){lengths, SYM_MOST}, in, out, false);
+    for (int i = 0; i < derived->outputs.n; i++) {
+        ObjectTensor *t = add_tensor(d, BLOB_params, ROLE_param, derived->outputs.at[i].name,
+                                     out[i].dtype, out[i].rank, out[i].dim);
+        t->value = out[i].data;
+    }
+}
+
+/* ---- entries ---- */
+
+static int ports_of(Arena *a, const Graph *g, Role role, const Port **out)
+{
+    Port *p = NEW_ARRAY(a, Port, g->inputs.n + g->outputs.n + 1);
+    int n = 0;
+    for (int i = 0; i < g->inputs.n; i++) {
+        const Node *in = g->inputs.at[i];
+        if (attr_int(in, ATTR_role, -1) == (int64_t)role)
+            p[n++] = (Port){role, attr_str(in, ATTR_name), in->dtype, in->shape, false, true};
+    }
+    for (int i = 0; i < g->outputs.n; i++) {
+        const Output *o = &g->outputs.at[i];
+        if (o->role == role)
+            p[n++] = (Port){role, o->name, o->node->dtype, o->node->shape, true, false};
+    }
+    *out = p;
+    return n;
+}
+
+/* A graph in a layout, with what comes from embedded parameters alone taken out. */
+static Graph *make_graph(Deploy *d, Pipeline which, Layout layout, int64_t rows, const char *name)
+{
+    PassOptions o = d->job->passes;
+    o.layout = layout;
+    o.rows = rows;
+    Graph *g = pipeline_run(d->unit, which, &o, NULL);
+    Graph *derived = g && d->spec.embed ? graph_derive(g, name) : NULL;
+    if (derived)
+        add_derived(d, derived);
+    return g;
+}
+
+/* Small batches in columns, where they are faster, the others in rows. */
+static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
+{
+    PassOptions o = d->job->passes;
+    o.layout = LAYOUT_rows;
+    Graph *g = pipeline_run(d->unit, which, &o, NULL);
+    if (!g)
+        return false;
+    int64_t few = layout_columns_most(g, d->batch);
+    if (few)
+        e->variant[e->nvariant++] = (ObjectVariant){
+            make_graph(d, which, LAYOUT_columns, few,
+                       arena_printf(d->arena, "derived/%s/columns", e->name)), few};
+    if (few < d->batch)
+        e->variant[e->nvariant++] = (ObjectVariant){
+            make_graph(d, which, LAYOUT_rows, d->batch,
+                       arena_printf(d->arena, "derived/%s/rows", e->name)), d->batch};
+    return true;
+}
+
+/* The most of every run-time length of a graph. */
+static bool take_lengths(Deploy *d, const Graph *g)
+{
+    for (int i = 0; i < g->lengths.n; i++) {
+        int64_t bound = g->length_most.at[i], most = bound;
+        if (d->time && (!bound || d->time < bound))
+            most = d->time;
+        if (!most)
+            return error_at(d->job->diag, d->unit->span,
+                            "the length %s has no bound, and an object needs one: write %s<=200 "
+                            "in the model, or give --time 200",
+                            g->lengths.at[i], g->lengths.at[i]);
+        d->spec.lengths[SYM_length + i] = most;
+        d->length_name[SYM_length + i] = g->lengths.at[i];
+    }
+    return true;
+}
+
+static bool add_predict(Deploy *d)
+{
+    ObjectEntry e = {.name = "predict",
+                     .arg = {ARG_params, ARG_in, ARG_out, ARG_n, ARG_lengths, ARG_workspace},
+                     .parallel = true};
+    if (!add_variants(d, &e, PIPELINE_predict))
+        return false;
+    const Graph *g = e.variant[0].graph;
+    e.nin = ports_of(d->arena, g, ROLE_data, &e.in);
+    e.nout = ports_of(d->arena, g, ROLE_result, &e.out);
+    list_push(d->arena, &d->entries, e);
+    return take_lengths(d, g);
+}
+
+bool deploy_entries(Deploy *d)
+{
+    if (!add_predict(d))
+        return false;
+    d->spec.entry = d->entries.at;
+    d->spec.nentry = d->entries.n;
+    return true;
+}
+
+int64_t deploy_workspace(const Deploy *d)
+{
+    int64_t most = 0;
+    for (int i = 0; i < d->entries.n; i++) {
+        int64_t bytes = d->entries.at[i].base + d->entries.at[i].worker;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}

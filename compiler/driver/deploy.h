@@ -1,0 +1,39 @@
+/* weft compile: what goes into an object, and the files that tell of it. */
+#ifndef WEFT_DEPLOY_H
+#define WEFT_DEPLOY_H
+
+#include "driver/job.h"
+#include "driver/text.h"
+#include "emit/object.h"
+
+typedef struct {
+    Job *job;
+    Arena *arena;
+    Unit *unit;
+    ObjectSpec spec;
+    const char *upper;          /* the name in capitals, for macros */
+    Graph *init;
+    Store *store;               /* the weights; null: none are given */
+    bool train;
+    int64_t batch;              /* the most rows of a call */
+    int64_t time;               /* the most of a length without a bound; 0: not given */
+    LIST(ObjectEntry) entries;
+    LIST(ObjectTensor) tensors[NBLOB];
+    const char *length_name[SYM_MOST];
+} Deploy;
+
+/* ---- deploy.c: entries ---- */
+
+/* Memory that the model keeps, laid out; with values where weights are given. */
+void deploy_blobs(Deploy *d);
+/* predict and, with --train, what trains. False after a report. */
+bool deploy_entries(Deploy *d);
+/* Bytes of workspace that every entry finds enough, of one worker. */
+int64_t deploy_workspace(const Deploy *d);
+
+/* ---- header.c ---- */
+
+char *deploy_header(const Deploy *d);
+char *deploy_info(const Deploy *d);
+
+#endif

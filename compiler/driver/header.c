@@ -1,0 +1,249 @@
+/* The header that is written beside an object, and what the object tells of itself. */
+#include "driver/deploy.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* ---- words of C ---- */
+
+static const char *c_type(Dtype dt)
+{
+    static const char *const names[NDTYPE] = {[DT_f32] = "float",    [DT_f64] = "double",
+                                              [DT_i32] = "int32_t",  [DT_u8] = "uint8_t",
+                                              [DT_i16] = "int16_t",  [DT_bool] = "uint8_t"};
+    return names[dt];
+}
+
+/* "[n][28][28]": one row's extents, run-time lengths by name. */
+static void add_extents(const Deploy *d, Text *t, const Port *p)
+{
+    for (int i = 1; i < p->shape.rank; i++) {
+        Dim e = p->shape.d[i];
+        if (e.sym == SYM_none)
+            text_add(t, "[%lld]", (long long)e.add);
+        else if (e.sym >= SYM_length && d->length_name[e.sym] && e.mul == 1 && e.add == 0)
+            text_add(t, "[%s]", d->length_name[e.sym]);
+        else
+            text_add(t, "[up to %lld]", (long long)dim_value(e, d->spec.lengths));
+    }
+}
+
+static int64_t row_elements(const Deploy *d, const Port *p)
+{
+    int64_t n = 1;
+    for (int i = 1; i < p->shape.rank; i++)
+        n *= dim_value(p->shape.d[i], d->spec.lengths);
+    return n;
+}
+
+/* ---- prototypes ---- */
+
+static void add_ports(Text *t, const Port *p, int n, const char *constant, int *count)
+{
+    for (int i = 0; i < n; i++)
+        text_add(t, "%s%s%s *%s", (*count)++ ? ", " : "", constant, c_type(p[i].dtype), p[i].name);
+}
+
+static void add_argument(const Deploy *d, Text *t, const ObjectEntry *e, ArgKind kind, int *count)
+{
+    static const char *const text[] = {
+        [ARG_params] = "const void *params", [ARG_optimizer] = "void *optimizer",
+        [ARG_state] = "void *state",         [ARG_n] = "int32_t n",
+        [ARG_rate] = "double learning_rate", [ARG_seed] = "int32_t seed",
+        [ARG_workspace] = "void *workspace", [ARG_metrics] = "double *metrics"};
+    if (kind == ARG_in) {
+        add_ports(t, e->in, e->nin, "const ", count);
+    } else if (kind == ARG_out) {
+        add_ports(t, e->out, e->nout, "", count);
+    } else if (kind == ARG_lengths) {
+        for (int s = SYM_length; s < SYM_MOST; s++)
+            if (d->spec.lengths[s])
+                text_add(t, "%sint32_t %s", (*count)++ ? ", " : "", d->length_name[s]);
+    } else if (kind != ARG_params || !d->spec.embed) {
+        const char *s = text[kind];
+        bool writes = kind == ARG_params && e->trains;
+        text_add(t, "%s%s", (*count)++ ? ", " : "", writes ? s + strlen("const ") : s);
+    }
+}
+
+static void add_prototype(const Deploy *d, Text *t, const ObjectEntry *e, bool parallel)
+{
+    int count = 0;
+    text_add(t, "int32_t %s_%s%s(", d->spec.name, e->name, parallel ? "_parallel" : "");
+    for (int i = 0; e->arg[i] != ARG_none; i++)
+        add_argument(d, t, e, e->arg[i], &count);
+    if (parallel)
+        text_add(t, ",\n    int32_t threads, weft_parallel_for parallel_for, void *context");
+    text_add(t, ");\n");
+}
+
+/* ---- the parts of the header ---- */
+
+static const char common[] =
+    "#ifndef WEFT_COMMON\n"
+    "#define WEFT_COMMON\n"
+    "/* What the functions return. Arguments are checked first; with any other than WEFT_OK\n"
+    " * nothing of the caller's but the workspace was written. */\n"
+    "enum weft_status {\n"
+    "    WEFT_OK = 0,\n"
+    "    WEFT_NULL = 1,        /* a null pointer */\n"
+    "    WEFT_MISALIGNED = 2,  /* a pointer's address is no multiple of WEFT_ALIGN (params,\n"
+    "                             optimizer, state, workspace) or of its type's alignment */\n"
+    "    WEFT_RANGE = 3,       /* n or a length is below 1 or above its most */\n"
+    "    WEFT_LOSS = 4,        /* the loss is infinite or not a number: nothing was updated */\n"
+    "    WEFT_NAME = 5,        /* nothing has this name */\n"
+    "    WEFT_SELF_TEST = 6    /* the outputs are not those computed when compiling */\n"
+    "};\n"
+    "#define WEFT_ALIGN 64\n"
+    "/* Calls body(argument, i) once for each i in 0..count-1, at the same time where it can, and\n"
+    " * returns when all have returned. */\n"
+    "typedef void (*weft_body)(void *argument, int32_t i);\n"
+    "typedef void (*weft_parallel_for)(void *context, int32_t count, weft_body body,\n"
+    "                                  void *argument);\n"
+    "#endif\n"
+    "#if defined(_OPENMP) && !defined(WEFT_OPENMP)\n"
+    "#define WEFT_OPENMP\n"
+    "/* A parallel_for with OpenMP; the context is not used. */\n"
+    "static inline void weft_openmp(void *context, int32_t count, weft_body body, void *argument)\n"
+    "{\n"
+    "    (void)context;\n"
+    "#pragma omp parallel for schedule(static, 1) num_threads(count)\n"
+    "    for (int32_t i = 0; i < count; i++)\n"
+    "        body(argument, i);\n"
+    "}\n"
+    "#endif\n";
+
+static void add_define(const Deploy *d, Text *t, const char *what, int64_t value, const char *doc)
+{
+    text_add(t, "#define %s_%s %lld%s%s%s\n", d->upper, what, (long long)value, *doc ? " /* " : "",
+             doc, *doc ? " */" : "");
+}
+
+static char *entry_upper(const Deploy *d, const ObjectEntry *e)
+{
+    char *s = arena_strdup(d->arena, e->name);
+    for (char *p = s; *p; p++)
+        *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+    return s;
+}
+
+static void add_constants(const Deploy *d, Text *t)
+{
+    add_define(d, t, "BATCH", d->batch, "the most rows of a call");
+    for (int s = SYM_length; s < SYM_MOST; s++)
+        if (d->spec.lengths[s])
+            text_add(t, "#define %s_MOST_%s %lld /* the most of length %s */\n", d->upper,
+                     d->length_name[s], (long long)d->spec.lengths[s], d->length_name[s]);
+    const ObjectEntry *e = &d->entries.at[0];
+    for (int i = 0; i < e->nin; i++)
+        text_add(t, "#define %s_IN_%s %lld /* elements of a row */\n", d->upper, e->in[i].name,
+                 (long long)row_elements(d, &e->in[i]));
+    for (int i = 0; i < e->nout; i++)
+        text_add(t, "#define %s_OUT_%s %lld /* elements of a row */\n", d->upper, e->out[i].name,
+                 (long long)row_elements(d, &e->out[i]));
+    add_define(d, t, "PARAMS_BYTES", d->spec.blob[BLOB_params].bytes,
+               d->spec.embed ? "constants of the object" : "");
+    add_define(d, t, "WORKSPACE_BYTES", deploy_workspace(d), "enough for every function");
+    for (int i = 0; i < d->entries.n; i++) {
+        e = &d->entries.at[i];
+        char *name = entry_upper(d, e);
+        text_add(t, "#define %s_%s_BYTES %lld /* of workspace for %s */\n", d->upper, name,
+                 (long long)(e->base + e->worker), e->name);
+        if (e->parallel)
+            text_add(t, "#define %s_%s_THREAD_BYTES %lld /* more for each further thread */\n",
+                     d->upper, name, (long long)e->worker);
+    }
+}
+
+static void add_predict(const Deploy *d, Text *t, const ObjectEntry *e)
+{
+    text_add(t, "\n/* Applies the model to n rows.\n");
+    for (int i = 0; i < e->nin + e->nout; i++) {
+        const Port *p = i < e->nin ? &e->in[i] : &e->out[i - e->nin];
+        text_add(t, " *   %s: %s [n]", p->name, c_type(p->dtype));
+        add_extents(d, t, p);
+        text_add(t, "%s\n", i < e->nin ? ", read" : ", written");
+    }
+    text_add(t, " *   workspace: %s_PREDICT_BYTES; what it holds before and after means "
+             "nothing */\n", d->upper);
+}
+
+static void add_entries(const Deploy *d, Text *t)
+{
+    for (int i = 0; i < d->entries.n; i++) {
+        const ObjectEntry *e = &d->entries.at[i];
+        if (strcmp(e->name, "predict") == 0)
+            add_predict(d, t, e);
+        add_prototype(d, t, e, false);
+        if (e->parallel) {
+            char *name = entry_upper(d, e);
+            text_add(t, "/* The same on threads, to the bit: parallel_for is called with their "
+                     "number as count.\n"
+                     " * workspace: %s_%s_BYTES + (threads - 1) * %s_%s_THREAD_BYTES */\n",
+                     d->upper, name, d->upper, name);
+            add_prototype(d, t, e, true);
+        }
+    }
+}
+
+char *deploy_header(const Deploy *d)
+{
+    Text t = {.arena = d->arena};
+    text_add(&t, "/* %s: a model compiled by weft %s for %s.\n *\n"
+             " * All memory is the caller's; no function allocates, calls anything outside, or "
+             "writes\n * anything but what it is given, so threads may use the object at the same "
+             "time, each\n * with a workspace of its own. */\n",
+             d->spec.name, weft_version, d->spec.target);
+    text_add(&t, "#ifndef WEFT_MODEL_%s_H\n#define WEFT_MODEL_%s_H\n\n#include <stddef.h>\n"
+             "#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n%s\n",
+             d->upper, d->upper, common);
+    add_constants(d, &t);
+    add_entries(d, &t);
+    text_add(&t, "\n/* Names, shapes and origin as JSON text. */\nconst char *%s_info(void);\n",
+             d->spec.name);
+    text_add(&t, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    return text_string(&t);
+}
+
+/* ---- NAME_info() ---- */
+
+static json_t *ports_json(const Deploy *d, const Port *p, int n)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *dims = json_array();
+        for (int k = 1; k < p[i].shape.rank; k++) {
+            Dim e = p[i].shape.d[k];
+            if (e.sym >= SYM_length && e.mul == 1 && e.add == 0 && e.div == 1)
+                json_array_append_new(dims, json_string(d->length_name[e.sym]));
+            else
+                json_array_append_new(dims, json_integer(dim_value(e, d->spec.lengths)));
+        }
+        json_array_append_new(all, json_pack("{s:s,s:s,s:o}", "name", p[i].name, "dtype",
+                                             dtype_name(p[i].dtype), "shape", dims));
+    }
+    return all;
+}
+
+char *deploy_info(const Deploy *d)
+{
+    const ObjectEntry *e = &d->entries.at[0];
+    json_t *root = json_object();
+    json_object_set_new(root, "model", json_string(d->spec.name));
+    json_object_set_new(root, "weft", json_string(weft_version));
+    json_object_set_new(root, "hash", json_string(job_hash(d->job, d->arena)));
+    json_object_set_new(root, "batch", json_integer(d->batch));
+    json_object_set_new(root, "inputs", ports_json(d, e->in, e->nin));
+    json_object_set_new(root, "outputs", ports_json(d, e->out, e->nout));
+    const DataSchema *data = d->unit->data;
+    json_t *classes = json_array();
+    for (int i = 0; data && data->classes && i < data->nclass; i++)
+        json_array_append_new(classes, json_string(data->classes[i]));
+    json_object_set_new(root, "classes", classes);
+    size_t size = json_dumpb(root, NULL, 0, JSON_COMPACT);
+    char *text = arena_alloc(d->arena, size + 1);
+    json_dumpb(root, text, size, JSON_COMPACT);
+    text[size] = 0;
+    json_decref(root);
+    return text;
+}

@@ -1,0 +1,68 @@
+/* Several programs in one LLVM module: what an object is made of. */
+#ifndef WEFT_MODULE_H
+#define WEFT_MODULE_H
+
+#include "emit/emit.h"
+#include "emit/object.h"
+
+typedef struct {
+    LLVMContextRef cx;
+    LLVMModuleRef m;
+    LLVMBuilderRef b;
+    LLVMTargetMachineRef tm;
+    LLVMTypeRef index;     /* see Emit */
+    const Target *target;
+} Module;
+
+void module_begin(Module *m, const Target *target);
+void module_end(Module *m);
+/* An emitter of functions that belong to no program. */
+Emit *module_emit(Arena *a, const Module *m);
+/* Emits g's functions and describes its program in `keep`; null with *why set. Names of
+ * functions and literals begin with `prefix`. */
+Program *module_add(Arena *keep, const Module *m, const Graph *g, const JitOptions *o,
+                    const char *prefix, const char **why);
+/* Only the functions marked as exported keep their names; then the bytes of a form. */
+void module_finish(Arena *a, Module *m, ObjectForm form, Bytes *bytes);
+
+/* ---- entry.c, walk.c ---- */
+
+/* Words (8 bytes) at a workspace's beginning. */
+enum { CONTROL_lengths, CONTROL_threads = CONTROL_lengths + SYM_MOST, CONTROL_blob,
+       CONTROL_metrics = CONTROL_blob + NBLOB, CONTROL_ports };
+
+/* Where a program finds the memory of a port. */
+typedef enum { AT_blob, AT_constant, AT_argument, AT_workspace } PortAt;
+typedef struct {
+    PortAt at;
+    int word;              /* AT_blob, AT_argument: the control word that holds the pointer */
+    int64_t offset;        /* AT_blob, AT_workspace */
+    V constant;            /* AT_constant */
+} PortPlace;
+
+typedef struct {
+    const char *name;      /* of its functions */
+    const Program *program;
+    const PortPlace *port; /* of the program's ports */
+    const int64_t *offset; /* of its stores, as lay_out has them */
+    int64_t common;        /* where the common buffers begin in the workspace */
+    int64_t base, worker;  /* where workers begin; bytes of one */
+    int64_t frame;         /* bytes of a Frame, the worker's first */
+} Walk;
+
+/* Emits the walk over a program's phases; returns the function
+ * i1 (ptr workspace, ptr parallel_for, ptr context), false when the loss is not finite. */
+V walk_emit(Emit *e, const Walk *w);
+
+/* Emits the entry and its walks; `constant` gives an embedded tensor. False: no memory. */
+bool entry_emit(Arena *a, Emit *e, const ObjectSpec *o, ObjectEntry *entry, Program *const *p,
+                V (*constant)(Emit *, const ObjectTensor *));
+
+/* Small arithmetic for both. */
+V load_word(Emit *e, V base, int word, LLVMTypeRef t);
+void store_word(Emit *e, V base, int word, V value);
+V widen(Emit *e, V v);        /* an i32 that is not negative, as e->index */
+V at_byte(Emit *e, V base, int64_t offset);
+V begin_function(Emit *e, const char *name, LLVMTypeRef type, bool exported);
+
+#endif

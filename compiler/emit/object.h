@@ -1,0 +1,100 @@
+/* Objects: compiled programs with entry points that any C program calls.
+ *
+ * An object holds one or more programs (Program: phases and buffers) and, for each entry, the
+ * executor's walk over them as code, with every size and offset a constant. All memory is the
+ * caller's: parameters, optimizer state, recurrent state, workspace. Nothing is written but
+ * that, nothing is called but what is inside.
+ *
+ * A workspace: [control words][scalars, loss, metrics][common buffers][worker][worker]...; a
+ * worker is a Frame and the buffers of one block. The serial entries have one worker.
+ */
+#ifndef WEFT_OBJECT_H
+#define WEFT_OBJECT_H
+
+#include "emit/jit.h"
+
+/* ---- memory of the caller's ---- */
+
+typedef struct {
+    Role role;
+    const char *name;
+    Dtype dtype;
+    int rank;
+    int64_t dim[RANK_MOST];
+    int64_t offset;        /* in its blob; a multiple of OBJECT_ALIGN */
+    int64_t bytes;
+    const void *value;     /* its constant where it is embedded, else null */
+} ObjectTensor;
+
+/* Parameters and buffers; optimizer slots behind OPTIMIZER_HEAD bytes; states from call to call. */
+typedef enum { BLOB_params, BLOB_optimizer, BLOB_state, NBLOB } BlobKind;
+typedef struct { ObjectTensor *at; int n; int64_t bytes; } ObjectBlob;
+
+/* The optimizer state's first bytes: f64 step (updates made), f64 epoch, i32 seed. */
+enum { OPTIMIZER_step = 0, OPTIMIZER_epoch = 8, OPTIMIZER_seed = 16, OPTIMIZER_HEAD = 64 };
+/* Sums over samples: f64 of loss * rows, f64 of rows, then the metrics'. */
+enum { SUMS_loss = 0, SUMS_rows = 8, SUMS_HEAD = 16 };
+enum { OBJECT_ALIGN = 64 };
+
+/* ---- entries ---- */
+
+/* What an entry takes, in the order of its arguments. */
+typedef enum {
+    ARG_none,      /* ends a list */
+    ARG_params, ARG_optimizer, ARG_state,
+    ARG_in,        /* one pointer for each of `in` */
+    ARG_out,       /* one for each of `out` */
+    ARG_n,         /* rows; without it there is one */
+    ARG_lengths,   /* one for each run-time length */
+    ARG_rate, ARG_seed, ARG_workspace, ARG_metrics
+} ArgKind;
+enum { ARGS_MOST = 12 };
+
+/* A program for batches of up to `most` rows; smaller ones go to the variant before it. */
+typedef struct { const Graph *graph; int64_t most; } ObjectVariant;
+enum { VARIANTS_MOST = 2 };
+
+typedef struct {
+    const char *name;                 /* behind the object's name: "predict" */
+    ArgKind arg[ARGS_MOST];
+    int nvariant;
+    ObjectVariant variant[VARIANTS_MOST];
+    int nin, nout;
+    const Port *in, *out;             /* ROLE_data and ROLE_result, in the order of arguments */
+    double rate;                      /* what the argument is divided by */
+    bool trains;                      /* steps are counted; a loss that is not finite changes
+                                         nothing */
+    bool parallel;                    /* there is a form for several threads */
+    int64_t base, worker;             /* made: workspace bytes, base + worker * threads */
+} ObjectEntry;
+
+enum { STATUS_ok, STATUS_null, STATUS_misaligned, STATUS_range, STATUS_loss, STATUS_name,
+       STATUS_self_test, NSTATUS };
+
+/* ---- the object ---- */
+
+typedef enum { FORM_object, FORM_llvm, FORM_asm } ObjectForm;
+
+typedef struct ObjectSpec {
+    const char *name;                 /* of every symbol's beginning */
+    ObjectForm form;
+    JitOptions options;               /* the target; rows and profile have no effect */
+    int64_t lengths[SYM_MOST];        /* the most of every run-time length; 0: there is none */
+    ObjectBlob blob[NBLOB];
+    ObjectBlob sums;                  /* of metrics, as f64 behind SUMS_HEAD; what each is of one
+                                         sample */
+    bool embed;                       /* parameters are constants, their arguments left out */
+    int nentry;
+    ObjectEntry *entry;
+    const char *info;                 /* JSON text that NAME_info() returns */
+    /* made */
+    Bytes bytes;
+    int64_t code, constants;          /* bytes of sections */
+    const char *target;
+} ObjectSpec;
+
+/* Compiles everything into one module and fills in what is made, in arena a. False with *why
+ * set when a graph holds what compiled code cannot do. */
+bool object_compile(Arena *a, ObjectSpec *o, const char **why);
+
+#endif

@@ -1,0 +1,33 @@
+# For tests of objects: weft and the command line's helpers, and programs built against objects.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../cli/lib.bash"
+readonly flags='-Wall -Wextra -Werror -O1 -pthread'
+
+# header NAME [FILE.h]: the value of a #define NAME.
+header() { awk -v name="$1" '$1 == "#define" && $2 == name { print $3 }' "${2:-net.h}"; }
+
+# build COMPILER PROGRAM.c MODEL IN OUT SHAPE [FLAG...]: ./program from it and net.o.
+build() {
+    local cc=$1 source=$2 model=$3 in=$4 out=$5 shape=$6 up=${3^^}
+    shift 6
+    $cc $flags -I. -DNET="$model" -DNET_H='"net.h"' -DIN="$(header "${up}_IN_$in")" \
+        -DOUT="$(header "${up}_OUT_$out")" -DBATCH="${up}_BATCH" -DSHAPE="\"$shape\"" \
+        -DBYTES="${up}_PREDICT_BYTES" -DTHREAD_BYTES="${up}_PREDICT_THREAD_BYTES" "$@" \
+        "$here/$source" net.o -o program || fail "$cc does not build $source"
+}
+
+# nothing_missing FILE.o: it refers to nothing outside, and links alone.
+nothing_missing() {
+    [ -z "$(nm -u "$1")" ] || fail "$1 refers to $(nm -u "$1")"
+    ld -shared -nostdlib -z defs "$1" -o /dev/null || fail "$1 does not link alone"
+    local others
+    others=$(nm -g --defined-only "$1" | awk -v p="$2_" 'index($3, p) != 1 { print $3 }')
+    [ -z "$others" ] || fail "$1 shows $others"
+}
+
+# same_answers MODEL|RUN: the program's answers are those of weft predict, to the bit.
+same_answers() {
+    ./program 70 x.npy y.bin || fail "the program fails"
+    weft 0 predict "$@" x.npy --quiet --no-cache --out y.npy
+    tail -c "$(wc -c <y.bin)" y.npy | cmp -s - y.bin || fail "object and JIT have other bits"
+}
