@@ -1,4 +1,5 @@
 /* weft evaluate: loss and metrics of trained weights on a part of the data. */
+#include "driver/quantize.h"
 #include "driver/tally.h"
 
 #include "system.h"
@@ -41,28 +42,62 @@ static bool choose_part(Job *j, Part *p)
                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-static void print_json(const Job *j, const Part *p, const char *weights, double seconds,
-                       const Figure *figures, int n)
+typedef struct { Figure *figures; int n; double seconds; } Result;
+
+static void print_json(const Job *j, const Part *p, const char *weights, const Result *r,
+                       const Result *quantized)
 {
     Arena *a = arena_new();
-    JsonField *f = NEW_ARRAY(a, JsonField, n + 6);
+    JsonField *f = NEW_ARRAY(a, JsonField, 2 * r->n + 6);
     int k = 0;
     f[k++] = json_field_text("model", j->unit->name);
     f[k++] = json_field_text("weights", weights);
     f[k++] = json_field_text("split", p->name);
     f[k++] = json_field_integer("samples", p->count);
-    f[k++] = json_field_number("seconds", seconds);
-    for (int i = 0; i < n; i++)
-        f[k++] = json_field_number(figures[i].name, figures[i].value);
+    f[k++] = json_field_number("seconds", r->seconds);
+    for (int i = 0; i < r->n; i++)
+        f[k++] = json_field_number(r->figures[i].name, r->figures[i].value);
+    for (int i = 0; quantized && i < quantized->n; i++)
+        f[k++] = json_field_number(arena_printf(a, "int8_%s", quantized->figures[i].name),
+                                   quantized->figures[i].value);
     json_line(stdout, "evaluate", f, k);
     arena_free(a);
 }
 
-static void print_text(const Part *p, const char *weights, const Figure *figures, int n)
+static void print_text(const Part *p, const char *weights, const Result *r,
+                       const Result *quantized)
 {
     printf("%s, %lld samples of the %s part\n", weights, (long long)p->count, p->name);
-    for (int i = 0; i < n; i++)
-        printf("  %-24s %.6g\n", figures[i].name, figures[i].value);
+    if (quantized)
+        printf("  %-24s %-12s %s\n", "", "float32", "int8");
+    for (int i = 0; i < r->n; i++) {
+        printf("  %-24s ", r->figures[i].name);
+        if (quantized)
+            printf("%-12.6g %.6g\n", r->figures[i].value, quantized->figures[i].value);
+        else
+            printf("%.6g\n", r->figures[i].value);
+    }
+}
+
+/* Loss and metrics of a part of the data, as the job's passes have it. False when stopped or
+ * after a report. */
+static bool measure(Job *j, Store *store, const Part *part, Result *r, bool *stopped)
+{
+    int64_t rows = j->unit->train->batch_size;
+    Evaluator *v =
+        evaluator_new(j, j->arena, store, rows < part->count ? rows : part->count, stopped);
+    if (!v)
+        return false;
+    bool quiet = j->json || j->quiet;
+    Progress *p = progress_new(j->arena, stderr, quiet ? PROGRESS_none : PROGRESS_auto);
+    double start = system_seconds();
+    if (!evaluator_run(v, part->test, part->first, part->count, p))
+        error_at(j->diag, nowhere, "stopped by a signal");
+    r->seconds = system_seconds() - start;
+    r->figures = NEW_ARRAY(j->arena, Figure, j->unit->nmetric + 1);
+    r->n = tally_figures(v->tally, j->arena, "", r->figures);
+    evaluator_free(v);
+    return diag_ok(j->diag);
 }
 
 static bool evaluate(Job *j, bool *stopped)
@@ -82,28 +117,16 @@ static bool evaluate(Job *j, bool *stopped)
     Graph *forward = unit_forward(j->unit, FORWARD_evaluate);
     if (!job_data(j) || !forward || !job_check_labels(j, forward) || !choose_part(j, &part))
         return false;
-    int64_t rows = j->unit->train->batch_size;
-    rows = rows < part.count ? rows : part.count;
-    Evaluator *v = evaluator_new(j, j->arena, store, rows, stopped);
-    if (!v)
-        return false;
-    bool quiet = j->json || j->quiet;
-    Progress *p = progress_new(j->arena, stderr, quiet ? PROGRESS_none : PROGRESS_auto);
+    Result plain = {0}, bytes = {0};
+    bool quantize;
     system_catch_signals();
-    double start = system_seconds();
-    if (evaluator_run(v, part.test, part.first, part.count, p)) {
-        double seconds = system_seconds() - start;
-        Figure *figures = NEW_ARRAY(j->arena, Figure, j->unit->nmetric + 1);
-        int n = tally_figures(v->tally, j->arena, "", figures);
-        if (j->json)
-            print_json(j, &part, path, seconds, figures, n);
-        else
-            print_text(&part, path, figures, n);
-    } else {
-        error_at(j->diag, nowhere, "stopped by a signal");
-    }
-    evaluator_free(v);
-    return diag_ok(j->diag);
+    if (!quantize_asked(j, &quantize) || !measure(j, store, &part, &plain, stopped) ||
+        (quantize && !quantize_calibrate(j, store, stopped)) ||
+        (quantize && !measure(j, store, &part, &bytes, stopped)))
+        return false;
+    (j->json ? print_json(j, &part, path, &plain, quantize ? &bytes : NULL)
+             : print_text(&part, path, &plain, quantize ? &bytes : NULL));
+    return true;
 }
 
 int command_evaluate(Job *j)

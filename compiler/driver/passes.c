@@ -121,6 +121,13 @@ static bool run_simplify(Runner *r)
     return true;
 }
 
+static bool run_quantize(Runner *r)
+{
+    if (r->options->quantize)
+        pass_quantize(r->graph, r->options->quantize);
+    return true;
+}
+
 static bool run_concat(Runner *r)
 {
     pass_concat(r->graph);
@@ -258,8 +265,8 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
     static const Pass step[] = {PASS_forward, PASS_simplify, PASS_grad,     PASS_optimizer,
                                 PASS_simplify, PASS_concat,  PASS_sink,     PASS_simplify,
                                 PASS_defer,    PASS_simplify, PASS_layout};
-    static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_concat, PASS_sink,
-                                 PASS_simplify, PASS_layout};
+    static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
+                                 PASS_sink,    PASS_simplify, PASS_layout};
     static const Pass gradient[] = {PASS_forward, PASS_simplify, PASS_grad};
     const Pass *passes = infer;
     int n = sizeof infer / sizeof *infer;
@@ -285,7 +292,8 @@ void pass_apply(Pass pass, Graph *g)
 {
     const PassOptions options = {.rows = 50, .layout = LAYOUT_columns};
     Runner r = {.graph = g, .options = &options};
-    if (pass < PASS_simplify || pass == PASS_grad || pass == PASS_optimizer)
+    if (pass < PASS_simplify || pass == PASS_quantize || pass == PASS_grad ||
+        pass == PASS_optimizer)
         bug("pass %s cannot run on a graph alone", pass_info[pass].name);
     pass_function[pass](&r);
     verify(g, pass_info[pass].name);

@@ -34,6 +34,7 @@ typedef struct {
     bool check_bits;         /* prove that exact passes are */
     Layout layout;           /* for pass layout */
     int64_t rows;            /* of the batches expected; 0: the train block's batch_size */
+    Quantize *quantize;      /* null: floats; of pipelines without a gradient */
 } PassOptions;
 
 /* Reads --dump-after, --stop-after, --disable, --time-passes, --check-bits. */

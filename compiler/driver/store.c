@@ -48,6 +48,12 @@ static void *memory_of(Store *s, Kept *k)
     return k->memory;
 }
 
+void *store_add(Store *s, Role role, const char *name, Dtype dtype, int rank, const int64_t *dim)
+{
+    add(s, role, name, dtype, rank, dim);
+    return memory_of(s, &s->at.at[s->at.n - 1]);
+}
+
 void store_add_states(Store *s, const Engine *e, int64_t rows, const int64_t *lengths)
 {
     for (int i = 0; i < engine_nport(e); i++) {

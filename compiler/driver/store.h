@@ -30,6 +30,8 @@ typedef struct {
 /* Memory for every output of the unit's init graph, not yet filled; without
  * slots when `with_slots` is false. `init` is the graph of unit_init. */
 Store *store_new(Arena *a, const Graph *init, bool with_slots);
+/* Memory for one more of a name that is not there; to be filled by the caller. */
+void *store_add(Store *s, Role role, const char *name, Dtype dtype, int rank, const int64_t *dim);
 /* Adds the ROLE_state ports of an engine, zero, for `rows` rows. */
 void store_add_states(Store *s, const Engine *e, int64_t rows, const int64_t *lengths);
 /* Zeroes the states. */

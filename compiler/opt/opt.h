@@ -2,7 +2,7 @@
 #ifndef WEFT_OPT_H
 #define WEFT_OPT_H
 
-#include "ir/graph.h"
+#include "opt/quantize.h"
 
 /* Rewrites to simpler, equal-valued nodes and drops what is not used:
  * constants folded, x*1, x+0, views of views, common subexpressions, and
@@ -17,6 +17,9 @@ void pass_sink(Graph *g);
 /* A batch_contract that continues a carry of a scan becomes one product over
  * the stacked operands after the scan. Exact. */
 void pass_defer(Graph *g);
+/* Products of rows with a parameter become products of bytes, or, with q->observe, give out the
+ * ranges of their factors: see quantize.c. For graphs that are not differentiated. */
+void pass_quantize(Graph *g, Quantize *q);
 /* Decides whether rows or features lie in the vector lanes, for batches of about
  * `rows` rows (0: unknown, rows stay), and turns weights round where features do. Exact. */
 typedef enum { LAYOUT_auto, LAYOUT_rows, LAYOUT_columns } Layout;

@@ -11,9 +11,26 @@ static void columns(Graph *g)
     pass_layout(g, 50, LAYOUT_columns);
 }
 
+static void observe(Graph *g)
+{
+    Quantize q = {.arena = g->arena, .observe = true};
+    pass_quantize(g, &q);
+}
+
+/* With a range of 254 for each product: a step of 2. */
+static void quantize(Graph *g)
+{
+    Quantize q = {.arena = g->arena, .observe = true};
+    pass_quantize(graph_copy(g->arena, g), &q);
+    q.observe = false;
+    for (int i = 0; i < q.sites.n; i++)
+        q.sites.at[i].most = 254;
+    pass_quantize(g, &q);
+}
+
 static const struct { const char *name; void (*run)(Graph *); } passes[] = {
     {"simplify", pass_simplify}, {"concat", pass_concat}, {"sink", pass_sink},
-    {"defer", pass_defer}, {"layout", columns},
+    {"defer", pass_defer}, {"layout", columns}, {"observe", observe}, {"quantize", quantize},
 };
 
 static int failures, cases;

@@ -1,0 +1,18 @@
+/* Quantisation, as the command line asks for it: calibration, and the parameters in bytes. */
+#ifndef WEFT_DRIVER_QUANTIZE_H
+#define WEFT_DRIVER_QUANTIZE_H
+
+#include "driver/job.h"
+
+/* Does --quantize ask for it? Reports what it cannot be. */
+bool quantize_asked(Job *j, bool *asked);
+
+/* Calibrates on the training samples (data are read, weights in the store), adds the parameters
+ * in bytes and their scales to the store, and from then on has the job's pipelines without a
+ * gradient use them (j->passes.quantize). Null after a report, or with *stopped. */
+Quantize *quantize_calibrate(Job *j, Store *store, bool *stopped);
+
+/* Bytes of the parameters that are quantised: as floats, and now with their scales. */
+void quantize_bytes(const Quantize *q, int64_t *before, int64_t *after);
+
+#endif

@@ -1,0 +1,265 @@
+/* pass_quantize: products of rows with a parameter become products of bytes.
+ *
+ *   contract(x, W)  ->  cast(contract(q(x), W'))  *  scale  *  step
+ *   q(x) = i8(floor(x / step + 0.5)),  step = most / 127,  W ~ W' * scale
+ *
+ * symmetric about 0, so that padding stays 0 and no sum of W' is needed (the
+ * scheme of Jacob et al., "Quantization and Training of Neural Networks for
+ * Efficient Integer-Arithmetic-Only Inference", 2018, without zero points). The
+ * ranges come from a calibration: with `observe` the pass finds the products and
+ * adds an output for each, the largest magnitude of x in each row. It runs before
+ * products are joined, on graphs that are not differentiated.
+ */
+#include "opt/quantize.h"
+
+#include "ir/contract.h"
+#include "opt/opt.h"
+#include "opt/rewrite.h"
+
+#include <string.h>
+
+/* ---- through the edges of bodies ---- */
+
+static Node *scan_of(const Graph *body)
+{
+    for (int i = 0; i < body->outer->nodes.n; i++)
+        if (body->outer->nodes.at[i]->body == body)
+            return body->outer->nodes.at[i];
+    bug("a body without a scan");
+}
+
+/* Where the scan's operands that are constants of its body begin. */
+static int const_from(const Node *scan)
+{
+    return (int)(attr_int(scan, ATTR_ncarry, 0) + attr_int(scan, ATTR_nseq, 0));
+}
+
+/* The parameter that n is, looked up through bodies; null for anything else. */
+static Node *param_of(Node *n)
+{
+    while (n->op == OP_input && n->graph->outer) {
+        Node *scan = scan_of(n->graph), *next = NULL;
+        for (int i = const_from(scan); i < scan->nin; i++)
+            if (n->graph->inputs.at[i] == n)
+                next = scan->in[i];
+        if (!next)
+            return NULL;
+        n = next;
+    }
+    return n->op == OP_input && attr_int(n, ATTR_role, -1) == ROLE_param ? n : NULL;
+}
+
+/* A node of the outermost graph as seen in g: an input of each body on the way. */
+static Node *seen_in(Graph *g, Node *n)
+{
+    if (!g->outer)
+        return n;
+    Node *scan = scan_of(g), *outer = seen_in(g->outer, n);
+    for (int i = const_from(scan); i < scan->nin; i++)
+        if (scan->in[i] == outer)
+            return g->inputs.at[i];
+    Node **in = NEW_ARRAY(g->arena, Node *, scan->nin + 1);
+    memcpy(in, scan->in, sizeof *in * (size_t)scan->nin);
+    in[scan->nin++] = outer;
+    scan->in = in;
+    return graph_input(g, ROLE_body, attr_str(n, ATTR_name), n->dtype, n->shape, n->span);
+}
+
+/* A row value of a body for all steps, in the outermost graph. */
+static Node *seen_outside(Node *n)
+{
+    while (n->graph->outer) {
+        Node *scan = scan_of(n->graph);
+        n = make_result(n->graph->outer, scan, scan_stack(scan, n));
+    }
+    return n;
+}
+
+/* ---- which products ---- */
+
+/* The operand that is a parameter, when the other one is a row value; -1: none. */
+static int param_operand(const Node *n)
+{
+    Contract c;
+    if (n->op != OP_contract || n->dtype != DT_f32 || attr_int(n, ATTR_acc, 0))
+        return -1;
+    contract_of(n, &c);
+    for (int o = 0; c.nterm == 1 && o < 2; o++)
+        if (shape_has_batch(&n->in[!o]->shape) && param_of(n->in[o]))
+            return o;
+    return -1;
+}
+
+/* The parameter's one axis that the output has as it is and x has not, if a scale for each of its
+ * indices pays; *out is that axis of the output. */
+static int channel_axis(const Node *n, int o, int *out)
+{
+    Contract c;
+    int64_t count = 1, extent = 0, channels = 0;
+    int found = -1;
+    contract_of(n, &c);
+    for (int i = 0; i < c.term[0].rank[o]; i++) {
+        int l = axis_label(&c.term[0].axis[o][i]);
+        if (!dim_const(n->in[o]->shape.d[i], &extent))
+            return -1;
+        count *= extent;
+        if (l < 0 || l >= c.nout || contract_has(&c, 0, !o, l))
+            continue;
+        if (found >= 0)
+            return -1;
+        found = i;
+        channels = extent;
+        *out = l;
+    }
+    return found >= 0 && count >= CHANNEL_LEAST * channels ? found : -1;
+}
+
+/* The product's entry; made when there is none and the pass observes. */
+static QuantizeSite *site_of(Quantize *q, const Node *n, int o, int use)
+{
+    const Node *w = param_of(n->in[o]);
+    const char *name = attr_str(w, ATTR_name);
+    int out;
+    for (int i = 0; i < q->sites.n; i++)
+        if (q->sites.at[i].use == use && !strcmp(q->sites.at[i].param, name))
+            return &q->sites.at[i];
+    if (!q->observe)
+        return NULL;
+    QuantizeSite s = {.use = use, .rank = w->shape.rank, .axis = channel_axis(n, o, &out)};
+    for (int i = 0; i < s.rank; i++)
+        if (!dim_const(w->shape.d[i], &s.dim[i]))
+            return NULL;
+    s.param = arena_strdup(q->arena, name);
+    s.range = arena_printf(q->arena, "range/%s/%d", name, use);
+    s.values = arena_printf(q->arena, "%s/int8", name);
+    s.scale = use ? arena_printf(q->arena, "%s/scale%d", name, use)
+                  : arena_printf(q->arena, "%s/scale", name);
+    list_push(q->arena, &q->sites, s);
+    return &q->sites.at[q->sites.n - 1];
+}
+
+/* ---- observing ---- */
+
+static void observe(Graph *top, const QuantizeSite *s, Node *x)
+{
+    int axes[RANK_MOST], n = 0;
+    Node *y = node1(x->graph, OP_abs, x);
+    for (int i = 1; i < x->shape.rank; i++)
+        axes[n++] = i;
+    if (n)
+        y = make_reduce(x->graph, OP_reduce_max, y, axes, n);
+    y = seen_outside(y);
+    for (n = 0; n + 1 < y->shape.rank; n++)
+        axes[n] = n + 1;
+    if (n)
+        y = make_reduce(top, OP_reduce_max, y, axes, n);
+    graph_output(top, ROLE_metric, arena_strdup(top->arena, s->range), y);
+}
+
+/* ---- replacing ---- */
+
+static Node *given(Graph *top, const char *name, Dtype dt, Shape shape, Span at)
+{
+    Node *n = graph_find_input(top, ROLE_param, name);
+    return n ? n : graph_input(top, ROLE_param, arena_strdup(top->arena, name), dt, shape, at);
+}
+
+/* The factor x in bytes: NaN becomes 0, what is beyond the range its end. */
+static Node *in_bytes(Graph *g, Node *x, double step)
+{
+    Node *y = node2(g, OP_mul, x, make_const(g, 1 / step));
+    return make_cast(g, node1(g, OP_floor, node2(g, OP_add, y, make_const(g, 0.5))), DT_i8);
+}
+
+static Node *replaced(Graph *top, const QuantizeSite *s, Node *n, int o)
+{
+    Graph *g = n->graph;
+    double step = s->most / QUANTUM_MOST;
+    int out = -1, axis = channel_axis(n, o, &out);
+    if (axis != s->axis)
+        axis = out = -1;
+    Shape channels = {.rank = axis >= 0}, along = {.rank = 0};
+    if (axis >= 0)
+        channels.d[0] = n->in[o]->shape.d[axis];
+    Node *w = given(top, s->values, DT_i8, n->in[o]->shape, n->in[o]->span);
+    Node *scale = given(top, s->scale, DT_f32, channels, n->in[o]->span);
+    Node *in[2];
+    in[o] = seen_in(g, w);
+    in[!o] = in_bytes(g, n->in[!o], step);
+    Node *y = make_cast(g, make_contract(g, attr_str(n, ATTR_spec), in, 2), DT_f32);
+    scale = seen_in(g, scale);
+    if (axis >= 0) { /* its axis where the output has it */
+        for (int i = out; i < n->shape.rank; i++)
+            along.d[along.rank++] = i == out ? channels.d[0] : dim_int(1);
+        scale = shape_equal(&along, &channels) ? scale : make_reshape(g, scale, along);
+    }
+    y = node2(g, OP_mul, node2(g, OP_mul, y, scale), make_const(g, step));
+    y->span = n->span;
+    y->name = n->name;
+    return y;
+}
+
+/* ---- the walk ---- */
+
+typedef struct { Graph *top; Quantize *q; LIST(const char *) seen; Arena *scratch; } Walk;
+
+static int uses_before(Walk *w, const char *param)
+{
+    int n = 0;
+    for (int i = 0; i < w->seen.n; i++)
+        n += !strcmp(w->seen.at[i], param);
+    list_push(w->scratch, &w->seen, param);
+    return n;
+}
+
+static void walk(Walk *w, Graph *g)
+{
+    for (int i = 0, n = g->nodes.n; i < n; i++) {
+        Node *x = g->nodes.at[i];
+        if (x->body)
+            walk(w, x->body);
+        int o = param_operand(x);
+        if (o < 0)
+            continue;
+        int use = uses_before(w, attr_str(param_of(x->in[o]), ATTR_name));
+        QuantizeSite *s = site_of(w->q, x, o, use);
+        if (s && w->q->observe)
+            observe(w->top, s, x->in[!o]);
+        else if (s && s->most > 0)
+            graph_replace(g, x, replaced(w->top, s, x, o));
+    }
+}
+
+/* Parameters that nobody reads any more are no inputs any more. */
+static void drop_unused_params(Graph *g)
+{
+    Arena *scratch = arena_new();
+    int *uses = count_uses(scratch, g), kept = 0;
+    for (int i = 0; i < g->inputs.n; i++) {
+        Node *n = g->inputs.at[i];
+        if (uses[n->id] || attr_int(n, ATTR_role, -1) != ROLE_param)
+            g->inputs.at[kept++] = n;
+    }
+    g->inputs.n = kept;
+    arena_free(scratch);
+}
+
+static void compact_all(Graph *g)
+{
+    for_bodies(g, compact_all);
+    graph_compact(g);
+}
+
+void pass_quantize(Graph *g, Quantize *q)
+{
+    Walk w = {.top = g, .q = q, .scratch = arena_new()};
+    compact_all(g);
+    walk(&w, g);
+    compact_all(g);
+    prune_scans(g);
+    compact_all(g);
+    if (!q->observe)
+        drop_unused_params(g);
+    graph_compact(g);
+    arena_free(w.scratch);
+}
