@@ -18,7 +18,7 @@ weft 0 evaluate run --quantize int8 --calibrate 50 --split train --weights run/l
 weft 1 evaluate run $ENGINE --quantize int4
 err_has '--quantize int4: expected int8'
 weft 1 evaluate run $ENGINE --quantize int8 --dtype float64
-err_has 'starts from float32'
+err_has '--quantize starts from float32, not --dtype float64'
 weft 1 evaluate run $ENGINE --calibrate 5
 err_has '--calibrate is for --quantize int8'
 weft 1 evaluate run $ENGINE --quantize int8 --calibrate 5000
