@@ -1,6 +1,7 @@
 /* The small commands: check, graph, fmt, help. */
 #include "driver/job.h"
 
+#include "driver/fused.h"
 #include "driver/text.h"
 #include "dataset.h"
 #include "system.h"
@@ -86,10 +87,17 @@ int command_graph(Job *j)
                             &stopped);
     if (!g)
         return stopped ? 0 : 1;
-    if (option_on(j->options, OPT_svg))
-        return draw(j, graph_dot(j->arena, g)) ? 0 : 1;
-    bool dot = option_on(j->options, OPT_dot);
-    return write_text(j, dot ? graph_dot(j->arena, g) : graph_text(j->arena, g)) ? 0 : 1;
+    bool svg = option_on(j->options, OPT_svg), dot = svg || option_on(j->options, OPT_dot);
+    const char *text;
+    if (option_on(j->options, OPT_fused)) {
+        int64_t rows = backward ? j->unit->train->batch_size : 0;
+        text = fused_text(j->arena, j->diag, j->unit->span, g, rows, dot);
+        if (!text)
+            return diag_exit_code(j->diag);
+    } else {
+        text = dot ? graph_dot(j->arena, g) : graph_text(j->arena, g);
+    }
+    return (svg ? draw(j, text) : write_text(j, text)) ? 0 : 1;
 }
 
 /* ---- fmt ---- */

@@ -386,7 +386,7 @@ V batch_emit(Emit *e, const Step *s)
     if (b->vector >= 0 && !dim_const(b->extent[b->vector], &b->m))
         bug("a product's axis across the lanes has an extent known only at run time");
     Mode mode = e->k->columns ? MODE_columns : b->vector >= 0 ? MODE_lanes : MODE_scalar;
-    if (!function_begin(e, function_name(e, "batch", s->node->id, s->name), mode, true))
+    if (!function_begin(e, step_name(e->arena, s), mode, true))
         return e->fn;
     if (b->vector < 0)
         e->lanes = 1;

@@ -203,7 +203,7 @@ static Emit *emit_program(Arena *a, const Module *m, const Kernel *k, const JitO
     const Target *t = m->target;
     e->k = k;
     e->diag = o->diag;
-    e->called = o->profile ? NEW_ARRAY(a, const char *, k->nkernel + 1) : NULL;
+    e->stamped = o->profile != NULL;
     e->fma = o->calls_fma ? REAL_both : t->fma;
     e->width = t->vector ? t->vector / (int)dtype_size(k->real) : 1;
     e->parts = k->block / e->width;
@@ -301,7 +301,7 @@ static void *work(void *arg)
     emit_phases(w->scratch, e, w->keep, w->p);
     if (w->p && w->o->profile) {
         w->p->nkernel = k->nkernel;
-        w->p->kernel = profile_describe(w->keep, e, w->o->profile);
+        w->p->kernel = kernel_describe(w->keep, k, w->o->diag, w->o->profile);
     }
     debug_end(e);
     if (w->o->debug)

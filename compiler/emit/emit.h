@@ -47,7 +47,7 @@ typedef struct {
     int registers;
     int worker, workers;   /* this emitter makes every function of its turn */
     int turn[2];           /* light and heavy functions met so far */
-    const char **called;   /* profiled: the functions' names by number; null: not profiled */
+    bool stamped;          /* profiled: calls are noted */
     bool is_entry;         /* functions are called from outside: they flush denormals */
 
     /* the function being emitted */
@@ -188,7 +188,7 @@ V scatter_emit(Emit *e, const Step *s);
 enum { SCATTER_PARTS = 16 }; /* ranges of the table's rows, a call each */
 
 /* ---- nests (nest.c), phases (phase.c) ---- */
-V nest_emit(Emit *e, const Nest *nest, bool rows);
+V nest_emit(Emit *e, const Step *s, bool rows);
 /* Sets part, or row and mask, to those of a point of the tile at hand. */
 void point_enter(Emit *e, int point);
 /* columns.c: the loops of a nest over the block's rows and the last axis. */
@@ -205,13 +205,9 @@ enum { CHUNK = 8192 };
  * names[i] and units[i] belong to it. Returns their number. */
 int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t *units,
                int *levels);
-/* "k12_lstm_dense": a function's name from a number and a node's name. */
-const char *function_name(Emit *e, const char *letter, int number, const char *name);
 /* ---- profiling (profile.c) ---- */
 /* Calls a kernel's function; the call is noted when profiled. */
 void profile_call(Emit *e, V fn, int number);
-/* The kernels by number, in the arena, when symbols have these values; once all are made. */
-ProfileKernel *profile_describe(Arena *a, const Emit *e, const int64_t *at);
 /* The shape that a place is indexed by. */
 Shape place_shape(const Place *p);
 

@@ -27,6 +27,7 @@ void function_attributes(Emit *e)
 bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)
 {
     bool mine = e->turn[heavy]++ % e->workers == e->worker;
+    name = arena_printf(e->arena, "%s%s", e->prefix, name);
     e->fn = LLVMAddFunction(e->m, name, e->kernel_type);
     LLVMSetVisibility(e->fn, LLVMHiddenVisibility);
     if (!mine)

@@ -2,18 +2,7 @@
  * then everything else point by point in registers, then the stores. */
 #include "emit/emit.h"
 
-#include <ctype.h>
 #include <string.h>
-
-const char *function_name(Emit *e, const char *letter, int number, const char *name)
-{
-    char *text = arena_printf(e->arena, "%s%s%d_%s", e->prefix, letter, number,
-                              name ? name : "");
-    for (char *p = text; *p; p++)
-        if (!isalnum((unsigned char)*p))
-            *p = '_';
-    return text;
-}
 
 Shape place_shape(const Place *p)
 {
@@ -206,13 +195,14 @@ static void emit_flat(Emit *e, const Nest *nest)
     e->mask = NULL;
 }
 
-V nest_emit(Emit *e, const Nest *nest, bool rows)
+V nest_emit(Emit *e, const Step *s, bool rows)
 {
+    const Nest *nest = s->nest;
     int group = largest_group(nest);
     e->span = nest->span;
     Mode mode = rows ? (e->k->columns ? MODE_columns : MODE_lanes)
                      : (nest->flat ? MODE_flat : MODE_scalar);
-    if (!function_begin(e, function_name(e, "k", nest->id, nest->name), mode, group > 0))
+    if (!function_begin(e, step_name(e->arena, s), mode, group > 0))
         return e->fn;
     e->nest = nest;
     if (mode == MODE_columns) {

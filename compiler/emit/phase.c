@@ -6,7 +6,7 @@ static V make_function(Emit *e, const Step *s, bool rows)
 {
     e->span = s->node ? s->node->span : (Span){0};
     switch (s->kind) {
-    case STEP_nest: return nest_emit(e, s->nest, rows);
+    case STEP_nest: return nest_emit(e, s, rows);
     case STEP_batch: return batch_emit(e, s);
     case STEP_transpose: return transpose_emit(e, s);
     case STEP_load: return rows_load_emit(e, s);
@@ -17,15 +17,6 @@ static V make_function(Emit *e, const Step *s, bool rows)
     }
 }
 
-static V step_function(Emit *e, const Step *s, bool rows)
-{
-    size_t length;
-    V fn = make_function(e, s, rows);
-    if (e->called)
-        e->called[s->number] = LLVMGetValueName2(fn, &length);
-    return fn;
-}
-
 /* Functions first, in the order of a walk; the caller then calls them in the
  * same order. */
 static void make_functions(Emit *e, Step *const *steps, int n, V *fn, int *nfn)
@@ -34,7 +25,7 @@ static void make_functions(Emit *e, Step *const *steps, int n, V *fn, int *nfn)
         if (steps[i]->kind == STEP_loop)
             make_functions(e, steps[i]->body.at, steps[i]->body.n, fn, nfn);
         else
-            fn[(*nfn)++] = step_function(e, steps[i], true);
+            fn[(*nfn)++] = make_function(e, steps[i], true);
     }
 }
 
@@ -76,7 +67,7 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
         make_functions(e, p->steps.at, p->steps.n, fn, &nfn);
         e->is_entry = true;
         e->span = (Span){0};
-        if (function_begin(e, function_name(e, "phase", number, "rows"), MODE_scalar, false)) {
+        if (function_begin(e, arena_printf(e->arena, "phase%d_rows", number), MODE_scalar, false)) {
             call_steps(e, p->steps.at, p->steps.n, fn, &at);
             function_end(e);
         }
@@ -88,7 +79,7 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
     e->is_entry = true;
     for (int i = 0; i < p->steps.n; i++) {
         const Step *s = p->steps.at[i];
-        names[i] = arena_strdup(e->arena, LLVMGetValueName2(step_function(e, s, false), &length));
+        names[i] = arena_strdup(e->arena, LLVMGetValueName2(make_function(e, s, false), &length));
         units[i] = s->kind == STEP_nest      ? nest_units(s->nest)
                    : s->kind == STEP_scatter ? SCATTER_PARTS
                                              : 1;

@@ -60,7 +60,7 @@ V rows_load_emit(Emit *e, const Step *s)
 {
     const KernelPort *port = &e->k->ports.at[s->port];
     const Buffer *b = s->place.buffer;
-    if (!function_begin(e, function_name(e, "load", s->port, s->name), MODE_scalar, false))
+    if (!function_begin(e, step_name(e->arena, s), MODE_scalar, false))
         return e->fn;
     LLVMTypeRef t = type_memory(e, b->dtype);
     V count = ix_value(e, inner_count(e, &b->shape));
@@ -101,7 +101,7 @@ V rows_load_emit(Emit *e, const Step *s)
 V rows_store_emit(Emit *e, const Step *s)
 {
     const Buffer *b = s->place.buffer;
-    if (!function_begin(e, function_name(e, "store", s->port, s->name), MODE_scalar, false))
+    if (!function_begin(e, step_name(e->arena, s), MODE_scalar, false))
         return e->fn;
     LLVMTypeRef t = type_memory(e, b->dtype);
     Shape shape = place_shape(&s->place);
@@ -130,7 +130,7 @@ V rows_store_emit(Emit *e, const Step *s)
 V zero_emit(Emit *e, const Step *s)
 {
     const Buffer *b = s->place.buffer;
-    if (!function_begin(e, function_name(e, "zero", b->id, s->name), MODE_flat, false))
+    if (!function_begin(e, step_name(e->arena, s), MODE_flat, false))
         return e->fn;
     Shape shape = place_shape(&s->place);
     Ix elements = inner_count(e, &shape);
@@ -233,8 +233,7 @@ static void exchange_axes(Emit *e, const Step *s, Ix *index, int axis)
 
 V transpose_emit(Emit *e, const Step *s)
 {
-    if (!function_begin(e, function_name(e, "across", s->place.buffer->id, s->name), MODE_lanes,
-                        true))
+    if (!function_begin(e, step_name(e->arena, s), MODE_lanes, true))
         return e->fn;
     Ix index[RANK_MOST + 1] = {{0}};
     exchange_axes(e, s, index, 0);

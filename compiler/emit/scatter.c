@@ -96,7 +96,7 @@ static void each_index(Emit *e, Scatter *s, int axis)
 
 V scatter_emit(Emit *e, const Step *step)
 {
-    if (!function_begin(e, function_name(e, "scatter", step->node->id, step->name), MODE_scalar,
+    if (!function_begin(e, step_name(e->arena, step), MODE_scalar,
                         true))
         return e->fn;
     Scatter s = {.n = step->node, .which = step->node->in[0], .value = step->node->in[1]};

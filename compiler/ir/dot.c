@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-enum { WIDTH_MOST = 24 };
 
 typedef struct {
     Arena *a;
@@ -25,12 +24,12 @@ static void put(Dot *d, const char *format, ...)
 }
 
 /* Cut to the width (between characters), with what Graphviz reads specially escaped. */
-static const char *label(Arena *a, const char *s)
+const char *dot_label(Arena *a, const char *s, int width)
 {
     char *out = arena_alloc(a, 2 * strlen(s) + 4), *p = out;
     for (int n = 0; *s; s++) {
         bool begins = (*s & 0xC0) != 0x80;
-        if (begins && n++ == WIDTH_MOST) {
+        if (begins && n++ == width) {
             strcpy(p, "...");
             break;
         }
@@ -41,7 +40,12 @@ static const char *label(Arena *a, const char *s)
     return out;
 }
 
-static const char *shape_attrs(const Node *n)
+static const char *label(Dot *d, const char *s)
+{
+    return dot_label(d->a, s, 24);
+}
+
+const char *dot_style(const Node *n)
 {
     if (n->op == OP_input) {
         int64_t role = attr_int(n, ATTR_role, NROLE);
@@ -62,25 +66,30 @@ static const char *shape_attrs(const Node *n)
     }
 }
 
+const char *dot_head(Arena *a, const Node *n)
+{
+    const char *name = op_info[n->op].name;
+    if (n->op == OP_const)
+        return arena_printf(a, "%g", attr_get(n, ATTR_value)->u.f);
+    if (n->op == OP_contract || n->op == OP_batch_contract)
+        return arena_printf(a, "%s %s", name, attr_str(n, ATTR_spec));
+    if (n->op == OP_result)
+        return arena_printf(a, "result %d", (int)attr_int(n, ATTR_index, 0));
+    return name;
+}
+
 /* First line: the name or operation (a constant's value); second: the type. */
 static void put_node(Dot *d, const Graph *g, const Node *n, int id, int depth)
 {
-    const char *head = op_info[n->op].name;
-    if (n->op == OP_const)
-        head = arena_printf(d->a, "%g", attr_get(n, ATTR_value)->u.f);
-    else if (n->op == OP_contract || n->op == OP_batch_contract)
-        head = arena_printf(d->a, "%s %s", head, attr_str(n, ATTR_spec));
-    else if (n->op == OP_result)
-        head = arena_printf(d->a, "result %d", (int)attr_int(n, ATTR_index, 0));
-    put(d, "%*sg%d_%d [%s, label=\"", 2 * depth, "", id, n->id, shape_attrs(n));
+    put(d, "%*sg%d_%d [%s, label=\"", 2 * depth, "", id, n->id, dot_style(n));
     if (n->name)
-        put(d, "%s\\n", label(d->a, n->name));
+        put(d, "%s\\n", label(d, n->name));
     if (n->op != OP_input)
-        put(d, "%s\\n", label(d->a, head));
+        put(d, "%s\\n", label(d, dot_head(d->a, n)));
     if (n->op == OP_scan)
         put(d, "%s steps\"];\n", dim_text(d->a, g, attr_get(n, ATTR_length)->u.dim));
     else
-        put(d, "%s\"];\n", label(d->a, type_text(d->a, g, n)));
+        put(d, "%s\"];\n", label(d, type_text(d->a, g, n)));
 }
 
 static void put_graph(Dot *d, const Graph *g, int id, int depth);
@@ -90,7 +99,7 @@ static void put_body(Dot *d, const Node *n, int id, int depth)
 {
     int body = ++d->ngraph;
     put(d, "%*ssubgraph cluster_%d {\n%*slabel=\"%s\"; color=\"#888888\";\n", 2 * depth, "", body,
-        2 * depth + 2, "", label(d->a, n->body->name ? n->body->name : "body"));
+        2 * depth + 2, "", label(d, n->body->name ? n->body->name : "body"));
     put_graph(d, n->body, body, depth + 1);
     put(d, "%*s}\n", 2 * depth, "");
     for (int i = 0; i < n->nin && i < n->body->inputs.n; i++)
@@ -116,7 +125,7 @@ static void put_graph(Dot *d, const Graph *g, int id, int depth)
     for (int i = 0; i < g->outputs.n; i++) {
         const Output *o = &g->outputs.at[i];
         put(d, "%*sg%d_out%d [shape=ellipse, style=bold, label=\"%s\\n%s\"];\n", 2 * depth, "", id,
-            i, role_name(o->role), label(d->a, o->name));
+            i, role_name(o->role), label(d, o->name));
         put(d, "%*sg%d_%d -> g%d_out%d;\n", 2 * depth, "", id, o->node->id, id, i);
     }
 }
@@ -124,7 +133,7 @@ static void put_graph(Dot *d, const Graph *g, int id, int depth)
 char *graph_dot(Arena *a, const Graph *g)
 {
     Dot d = {.a = arena_new()};
-    put(&d, "digraph \"%s\" {\n", label(d.a, g->name ? g->name : "graph"));
+    put(&d, "digraph \"%s\" {\n", label(&d, g->name ? g->name : "graph"));
     put(&d, "  rankdir=TB; node [fontname=\"sans-serif\", fontsize=10];\n");
     put_graph(&d, g, 0, 1);
     put(&d, "}\n");

@@ -238,5 +238,10 @@ Graph *graph_read(Arena *a, Diag *d, int32_t source);
 const char *graph_verify(Arena *a, const Graph *g);
 /* Graphviz. */
 char *graph_dot(Arena *a, const Graph *g);
+/* Parts of it: text for a label, escaped and cut to a width; a node's shape and colour; its
+ * operation. */
+const char *dot_label(Arena *a, const char *s, int width);
+const char *dot_style(const Node *n);
+const char *dot_head(Arena *a, const Node *n);
 
 #endif

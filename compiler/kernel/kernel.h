@@ -18,6 +18,7 @@
 #ifndef WEFT_KERNEL_H
 #define WEFT_KERNEL_H
 
+#include "executor.h"
 #include "ir/contract.h"
 #include "ir/graph.h"
 
@@ -72,7 +73,7 @@ typedef struct {
 } Store;
 
 typedef struct {
-    int id;
+    int id;                /* its kernel's number */
     Shape domain;          /* without N */
     LIST(Node *) nodes;    /* computed at each point, in order */
     LIST(Store) stores;
@@ -133,7 +134,7 @@ typedef struct {
     LIST(Buffer *) buffers;
     LIST(KernelPort) ports;
     LIST(Phase *) phases;
-    int nloop, nnest, nkernel;
+    int nloop, nkernel;
     int loss_port;         /* -1: none */
     int loss_phase, loss_level; /* behind which the loss is known */
     const char *why;       /* set when something cannot be compiled */
@@ -163,6 +164,13 @@ Kernel *kernel_lower(Arena *a, Graph *g, int block);
 Node *kernel_base(Node *n);
 /* Fills in first and last of the buffers (a part of kernel_lower). */
 void kernel_lifetimes(Kernel *k);
+/* The name of a kernel: "k3_h_t_", of its kind, number and result. */
+char *step_name(Arena *a, const Step *s);
+/* Its place in the model: of its first product, else of the operation that it began with. */
+Span step_span(const Step *s);
+/* The kernels by number, in the arena, when the symbols (N, S, lengths) have the values `at`;
+ * diag (may be null) knows files and lines. */
+ProfileKernel *kernel_describe(Arena *a, const Kernel *k, const Diag *diag, const int64_t *at);
 /* The tree as text. */
 char *kernel_text(Arena *a, const Kernel *k);
 /* Is it index arithmetic only? */

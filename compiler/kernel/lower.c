@@ -191,7 +191,8 @@ static void scan_carry_in(Seq *q, Node *in, Node *init, int loop)
         zero->name = "partial";
         return;
     }
-    Buffer *b = lower_buffer(k, MEM_worker, in->dtype, true, inner, "carry");
+    Buffer *b = lower_buffer(k, MEM_worker, in->dtype, true, inner,
+                             in->name ? in->name : "carry");
     b->slots = 2;
     lower_place_store(q, init, (Place){b, SLOT_first, -1, false, dim_int(0)}, -1, dim_int(0), 1);
     info->place = (Place){b, SLOT_now, loop, false, dim_int(0)};
@@ -373,6 +374,8 @@ static void number_steps(Kernel *k, Step *const *steps, int n)
     for (int i = 0; i < n; i++) {
         bool loop = steps[i]->kind == STEP_loop;
         steps[i]->number = loop ? -1 : k->nkernel++;
+        if (steps[i]->kind == STEP_nest)
+            steps[i]->nest->id = steps[i]->number;
         number_steps(k, steps[i]->body.at, steps[i]->body.n);
     }
 }

@@ -85,7 +85,6 @@ void lower_persistent(Kernel *k, const Graph *g, int last, const Output *o, bool
     }
     Step *step = lower_step(&q, STEP_nest); /* of its own, behind all others */
     step->nest = NEW(k->arena, Nest);
-    step->nest->id = k->nnest++;
     step->nest->domain = shape_inner(&o->node->shape);
     step->nest->span = o->node->span;
     step->nest->name = o->name;

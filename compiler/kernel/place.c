@@ -152,7 +152,6 @@ int lower_nest(Seq *q, Shape domain, int least, Span span)
     }
     Step *s = lower_step(q, STEP_nest);
     s->nest = NEW(q->k->arena, Nest);
-    s->nest->id = q->k->nnest++;
     s->nest->domain = domain;
     s->nest->span = span;
     return q->steps->n - 1;
@@ -211,7 +210,6 @@ void lower_pieces(Seq *q, Node *n)
         Node *x = n->in[0];
         Step *s = lower_step(q, STEP_nest);
         s->nest = NEW(q->k->arena, Nest);
-        s->nest->id = q->k->nnest++;
         s->nest->domain = shape_inner(&x->shape);
         s->nest->span = n->span;
         s->nest->name = lower_label(n);
