@@ -286,7 +286,7 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped)
     }
     CodeOptions code = job_code(j);
     bool batches = j->unit->train && (which == PIPELINE_step || which == PIPELINE_evaluate);
-    code.jit.rows = batches ? j->unit->train->batch_size : 0;
+    code.jit.rows = batches ? j->unit->train->batch_size : j->passes.rows;
     code.jit.dump = dump;
     code.jit.stages = j->stages;
     code.jit.debug = option_on(o, OPT_debug);

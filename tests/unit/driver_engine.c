@@ -70,6 +70,9 @@ int main(void)
     expect(trouble && trouble->op == OP_log, "the operation is found");
     expect(engine_find_trouble(e, 3, order) == NULL, "none where all is well");
     expect(graph_flops(g, 10, NULL) == 2 * 10 * 3, "2 x the multiply-adds of the product");
+    Work work = graph_work(g, 10, NULL);
+    expect(work.products == 2 * 10 * 3 && work.functions == 10, "products; a logarithm a row");
+    expect(work.arithmetic == 3 + 2 * shard_count(10), "a difference; two sums over shards");
     engine_free(e);
     arena_free(a);
     return failures != 0;
