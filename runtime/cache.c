@@ -10,18 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-static const char magic[8] = "weft\x1a\1\n"; /* with the version of the layout */
+static const char magic[8] = "weft\x1a\2\n"; /* with the version of the layout */
 
 typedef struct {
     char magic[8];
     CacheKey key;
     uint64_t size;
     CacheKey sum;      /* of the content */
+    uint64_t rest[2];  /* zero: the content begins at a multiple of 64 */
 } Head;
+_Static_assert(sizeof(Head) == 64, "contents are aligned to 64 bytes");
 
 enum { MOST = 256 << 20 };
 
@@ -37,6 +41,24 @@ CacheKey cache_key(const Bytes *parts, int nparts)
     XXH128_hash_t h = XXH3_128bits_digest(s);
     XXH3_freeState(s);
     return (CacheKey){h.low64, h.high64};
+}
+
+bool cache_key_file(const char *path, CacheKey *key)
+{
+    char buffer[1 << 16];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    XXH3_state_t *s = XXH3_createState();
+    XXH3_128bits_reset(s);
+    int64_t n;
+    while ((n = fd_read(fd, buffer, sizeof buffer)) > 0)
+        XXH3_128bits_update(s, buffer, (size_t)n);
+    XXH128_hash_t h = XXH3_128bits_digest(s);
+    XXH3_freeState(s);
+    close(fd);
+    *key = (CacheKey){h.low64, h.high64};
+    return n == 0;
 }
 
 static CacheKey sum_of(const Bytes *parts, int nparts)
@@ -60,39 +82,51 @@ static const char *default_dir(Arena *a)
     return home && home[0] == '/' ? arena_printf(a, "%s/.cache/weft", home) : NULL;
 }
 
+/* True when it is there, whatever it is. */
 static bool make_folder(Arena *a, const char *path)
 {
+    if (access(path, F_OK) == 0)
+        return true;
     for (const char *p = path; *p; p++)
         if (*p == '/' && p > path)
             mkdir(arena_strndup(a, path, (size_t)(p - path)), 0700);
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-Cache *cache_open(Arena *a, const char *dir, const char **why)
+/* The cache in a folder that is there or has been made; else null, and why. */
+static Cache *open_folder(Arena *a, const char *dir, size_t most, const char **why)
 {
     struct stat st;
-    *why = NULL;
-    bool asked = dir != NULL;
-    if (!asked)
-        dir = default_dir(a);
-    bool there = dir && stat(dir, &st) == 0;
-    if (!dir || (!there && !make_folder(a, dir) && !asked)) /* no home, or one that is read-only */
-        return NULL;
-    if (stat(dir, &st) != 0)
-        *why = strerror(errno);
-    else if (!S_ISDIR(st.st_mode))
-        *why = "it is a file";
-    else if (st.st_uid != geteuid())
-        *why = "it belongs to another user";
-    else if (st.st_mode & (S_IWGRP | S_IWOTH))
-        *why = "other users may write there";
+    *why = stat(dir, &st) != 0                   ? strerror(errno)
+           : !S_ISDIR(st.st_mode)                ? "it is a file"
+           : st.st_uid != geteuid()              ? "it belongs to another user"
+           : st.st_mode & (S_IWGRP | S_IWOTH)    ? "other users may write there"
+                                                 : NULL;
     if (*why) {
         *why = arena_printf(a, "%s: %s", dir, *why);
         return NULL;
     }
     Cache *c = NEW(a, Cache);
-    *c = (Cache){dir, MOST};
+    *c = (Cache){dir, most};
     return c;
+}
+
+Cache *cache_open(Arena *a, const char *dir, const char **why)
+{
+    *why = NULL;
+    bool asked = dir != NULL;
+    if (!asked)
+        dir = default_dir(a);
+    if (!dir || (!make_folder(a, dir) && !asked)) /* no home, or one that is read-only */
+        return NULL;
+    return open_folder(a, dir, MOST, why);
+}
+
+Cache *cache_within(Arena *a, const Cache *c, const char *name, size_t most, const char **why)
+{
+    const char *dir = arena_printf(a, "%s/%s", c->dir, name);
+    *why = NULL;
+    return make_folder(a, dir) ? open_folder(a, dir, most, why) : NULL;
 }
 
 static char *path_of(Arena *a, const Cache *c, CacheKey key)
@@ -102,61 +136,73 @@ static char *path_of(Arena *a, const Cache *c, CacheKey key)
 
 /* ---- reading ---- */
 
-static bool read_all(int fd, void *to, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t n = read(fd, (char *)to + done, size - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
-}
-
-static bool read_entry(Arena *a, int fd, CacheKey key, Bytes *content)
+/* An entry whose head is sound: its file, at the content; -1: none. */
+static int open_entry(Arena *a, const Cache *c, CacheKey key, Head *h)
 {
     struct stat st;
-    Head h;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-        st.st_size < (off_t)sizeof h || !read_all(fd, &h, sizeof h) ||
-        memcmp(h.magic, magic, sizeof magic) != 0 || memcmp(&h.key, &key, sizeof key) != 0 ||
-        h.size != (uint64_t)st.st_size - sizeof h)
-        return false;
-    *content = (Bytes){arena_alloc(a, h.size + 1), h.size};
-    if (!read_all(fd, (void *)content->at, h.size))
-        return false;
+    int fd = open(path_of(a, c, key), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+        fd_read(fd, h, sizeof *h) == sizeof *h && memcmp(h->magic, magic, sizeof magic) == 0 &&
+        memcmp(&h->key, &key, sizeof key) == 0 && h->size == (uint64_t)st.st_size - sizeof *h)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* The content is what was written: then it is used now. */
+static bool is_sound(int fd, const Head *h, const Bytes *content)
+{
     CacheKey sum = sum_of(content, 1);
-    return memcmp(&sum, &h.sum, sizeof sum) == 0;
+    if (memcmp(&sum, &h->sum, sizeof sum) != 0)
+        return false;
+    futimens(fd, NULL);
+    return true;
 }
 
 bool cache_get(Arena *a, const Cache *c, CacheKey key, Bytes *content)
 {
-    int fd = open(path_of(a, c, key), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    Head h;
+    int fd = open_entry(a, c, key, &h);
     if (fd < 0)
         return false;
-    bool ok = read_entry(a, fd, key, content);
-    if (ok)
-        futimens(fd, NULL); /* used now */
+    char *bytes = arena_alloc(a, h.size + 1);
+    *content = (Bytes){bytes, h.size};
+    bool ok = fd_read(fd, bytes, h.size) == (int64_t)h.size && is_sound(fd, &h, content);
     close(fd);
     return ok;
 }
 
-/* ---- writing ---- */
-
-static bool write_all(int fd, const void *from, size_t size)
+/* Nobody writes into a file of the cache: it is replaced or removed, and pages that are mapped
+ * remain those of the file that was. */
+bool cache_map(Arena *a, const Cache *c, CacheKey key, Bytes *content, CacheMap *map)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t n = write(fd, (const char *)from + done, size - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
+    Head h;
+    *map = (CacheMap){0};
+    int fd = open_entry(a, c, key, &h);
+    if (fd < 0)
+        return false;
+    size_t size = sizeof h + h.size;
+    void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    if (at != MAP_FAILED) {
+        *map = (CacheMap){at, size};
+        *content = (Bytes){(char *)at + sizeof h, h.size};
+        if (!is_sound(fd, &h, content))
+            cache_unmap(map);
     }
-    return true;
+    close(fd);
+    return map->at != NULL;
 }
+
+void cache_unmap(CacheMap *map)
+{
+    if (map->at)
+        munmap(map->at, map->size);
+    *map = (CacheMap){0};
+}
+
+/* ---- writing ---- */
 
 typedef struct { const char *path; size_t size; struct timespec used; } Entry;
 
@@ -196,21 +242,28 @@ static void make_room(Arena *a, const Cache *c)
             sum -= all.at[i].size;
 }
 
+/* What can be made again shall not be what fills a disk. */
+static bool leaves_room(const Cache *c, uint64_t size)
+{
+    struct statvfs disk;
+    return statvfs(c->dir, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize / 4 >= size;
+}
+
 void cache_put(const Cache *c, CacheKey key, const Bytes *parts, int nparts)
 {
     Head h = {.key = key, .sum = sum_of(parts, nparts)};
     memcpy(h.magic, magic, sizeof magic);
     for (int i = 0; i < nparts; i++)
         h.size += parts[i].size;
-    if (h.size + sizeof h > c->most)
+    if (h.size + sizeof h > c->most || !leaves_room(c, h.size))
         return;
     Arena *a = arena_new();
     char *path = path_of(a, c, key), *beside = arena_printf(a, "%s.XXXXXX", path);
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd >= 0) {
-        bool ok = write_all(fd, &h, sizeof h);
+        bool ok = fd_write(fd, (Bytes){&h, sizeof h});
         for (int i = 0; ok && i < nparts; i++)
-            ok = write_all(fd, parts[i].at, parts[i].size);
+            ok = fd_write(fd, parts[i]);
         ok = close(fd) == 0 && ok;
         if (!ok || rename(beside, path) != 0)
             unlink(beside);

@@ -378,7 +378,10 @@ static Dataset *open_with(Opening *o, const Reader *r)
     o->ds = dataset_new(o->a, r, o->at);
     if (r->params && !bind_args(o, r))
         return NULL;
-    return r->open(o) && check_fields(o->ds, o->d, o->at) ? o->ds : NULL;
+    if (r->open(o) && check_fields(o->ds, o->d, o->at))
+        return o->ds;
+    dataset_close(o->ds);
+    return NULL;
 }
 
 Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, const char *reader,
@@ -411,9 +414,13 @@ bool dataset_load(Dataset *ds, Diag *d)
 {
     if (ds->loaded)
         return true;
-    if (!ds->state->reader->load(ds, d))
+    struct DatasetState *s = ds->state;
+    bool kept = decoded_get(ds), ok = kept || s->reader->load(ds, d);
+    arena_free(s->packed);
+    s->packed = NULL;
+    if (!ok)
         return false;
-    for (int i = 0; i < ds->nfield; i++)
+    for (int i = 0; !kept && i < ds->nfield; i++)
         if (dtype_is_float(ds->field[i].dtype))
             for (int part = 0; part < 2; part++)
                 if (!check_finite(ds, d, &ds->field[i], part))
@@ -423,4 +430,11 @@ bool dataset_load(Dataset *ds, Diag *d)
         return false;
     ds->loaded = true;
     return true;
+}
+
+void dataset_close(Dataset *ds)
+{
+    cache_unmap(&ds->state->map);
+    arena_free(ds->state->packed);
+    ds->state->packed = NULL;
 }

@@ -17,6 +17,7 @@
 
 #include "base/diag.h"
 #include "base/type.h"
+#include "cache.h"
 #include "system.h"
 
 #include <stdbool.h>
@@ -65,19 +66,31 @@ Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, cons
                       const DataArg *args, int nargs);
 
 /* What makes the samples of generate(count, test=, seed=): fields by name, type and shape of a
- * sample; `make` writes rows (block, rows beginning at block * 1024) of every field to to[field].
- */
+ * sample; `make`, which several threads may call, writes rows (block, rows beginning at
+ * block * 1024) of every field to to[field]. */
 typedef struct {
     int nfield;
     const DataArray *field;
     void (*make)(void *context, int64_t seed, bool test, int64_t block, int64_t rows,
                  void *const *to);
     void *context;
+    const char *recipe;      /* what decides the samples, beside count, test and seed */
 } DataMaker;
 
 /* The same for the reader `generate`; the maker must live as long as the data set. */
 Dataset *dataset_made(Arena *a, Diag *d, Span at, const DataMaker *maker, const DataArg *args,
                       int nargs);
+
+/* Samples that take time to make (inflated, drawn, computed) are kept in `cache`, decoded, and
+ * come from there the next time: the key is the content of their files and all that decides
+ * them, `build` among it, which names the program. For dataset_load; all live as long as ds. */
+void dataset_use_cache(Dataset *ds, const Cache *cache, const char *build);
+/* Keeps the samples there, if they were made anew: after dataset_load, by any one thread. */
+void dataset_keep(const Dataset *ds);
+/* Whether that is where the samples came from. */
+bool dataset_from_cache(const Dataset *ds);
+/* Gives back what is not in the arena; then the samples are gone. */
+void dataset_close(Dataset *ds);
 
 /* Reads or generates the samples of both parts; checks labels, NaN and infinity. Does nothing
  * when done already. May run in a thread of its own as long as nobody else uses the arena and

@@ -7,6 +7,7 @@
  * arithmetic uses + - * / sqrt in float, so that its bytes are the same on every machine and for
  * any number of threads.
  */
+#include "parallel.h"
 #include "reader.h"
 #include "shuffle.h"
 
@@ -327,6 +328,7 @@ static bool digits_open(Opening *o)
     o->ds->classes = number_names(o->a, 10);
     o->ds->class_field = 1;
     o->ds->state->own = s;
+    o->ds->state->recipe = arena_printf(o->a, "digits %lld", (long long)s->seed);
     return true;
 }
 
@@ -336,6 +338,20 @@ static void fill_labels(const Digits *s, int part, int64_t *order, uint8_t *labe
     shuffle_epoch(s->seed, -1 - part, s->count[part], order);
     for (int64_t i = 0; i < s->count[part]; i++)
         label[i] = (uint8_t)(order[i] % 10);
+}
+
+typedef struct { const Digits *set; int part; const uint8_t *label; uint8_t *image; } Drawing;
+
+enum { DRAWN = 256 };
+
+static void draw_some(void *context, int piece)
+{
+    const Drawing *w = context;
+    int64_t from = (int64_t)piece * DRAWN, to = from + DRAWN, most = w->set->count[w->part];
+    size_t pixels = (size_t)w->set->size * (size_t)w->set->size;
+    for (int64_t i = from; i < to && i < most; i++)
+        draw_digit(w->set->seed, w->part, i, w->label[i], w->set->size,
+                   w->image + (size_t)i * pixels);
 }
 
 static bool digits_load(Dataset *ds, Diag *d)
@@ -352,9 +368,8 @@ static bool digits_load(Dataset *ds, Diag *d)
         Arena *scratch = arena_new();
         fill_labels(s, part, NEW_ARRAY(scratch, int64_t, n + 1), label);
         arena_free(scratch);
-#pragma omp parallel for schedule(static, 256) num_threads(system_threads())
-        for (int64_t i = 0; i < n; i++)
-            draw_digit(s->seed, part, i, label[i], s->size, image + (size_t)i * pixels);
+        Drawing w = {s, part, label, image};
+        parallel_each((int)((n + DRAWN - 1) / DRAWN), draw_some, &w);
         *(part ? &ds->field[0].test : &ds->field[0].train) = image;
         *(part ? &ds->field[1].test : &ds->field[1].train) = label;
     }

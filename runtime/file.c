@@ -15,10 +15,26 @@ static const char *reason(int error)
     return error == ENOSPC ? "no space is left on the disk" : strerror(error);
 }
 
-static bool write_all(int fd, const Bytes *part)
+int64_t fd_read(int fd, void *to, size_t size)
 {
-    const char *p = part->at;
-    for (size_t left = part->size; left > 0;) {
+    size_t got = 0;
+    while (got < size) {
+        ssize_t n = read(fd, (char *)to + got, size - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    return (int64_t)got;
+}
+
+bool fd_write(int fd, Bytes part)
+{
+    const char *p = part.at;
+    for (size_t left = part.size; left > 0;) {
         ssize_t n = write(fd, p, left);
         if (n < 0 && errno == EINTR)
             continue;
@@ -79,7 +95,7 @@ bool file_write(Diag *d, Span at, const char *path, const Bytes *parts, int npar
         return error_at(d, at, "cannot write '%s': %s", path, reason(errno));
     bool ok = fchmod(fd, mode_for(path)) == 0 || errno == EPERM;
     for (int i = 0; ok && i < nparts; i++)
-        ok = write_all(fd, &parts[i]);
+        ok = fd_write(fd, parts[i]);
     ok = ok && (fsync(fd) == 0 || errno == EINVAL);
     int error = errno;
     if (close(fd) != 0 && ok) {
@@ -117,23 +133,15 @@ char *file_read(Arena *a, Diag *d, Span at, const char *path, size_t most, size_
         why = arena_printf(d->arena, "it has %lld bytes, and at most %zu are taken",
                            (long long)st.st_size, most);
     char *text = why ? NULL : arena_alloc(a, (size_t)st.st_size + 1);
-    size_t got = 0;
-    while (text && got < (size_t)st.st_size) {
-        ssize_t n = read(fd, text + got, (size_t)st.st_size - got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            why = strerror(errno);
-        if (n <= 0)
-            break;
-        got += (size_t)n;
-    }
+    int64_t got = text ? fd_read(fd, text, (size_t)st.st_size) : 0;
+    if (got < 0)
+        why = strerror(errno);
     close(fd);
     if (why) {
         error_at(d, at, "cannot read '%s': %s", path, why);
         return NULL;
     }
-    *size = got;
+    *size = (size_t)got;
     return text;
 }
 

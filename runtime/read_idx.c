@@ -5,11 +5,14 @@
  * The header is read when opened, and its claim is held against the size of the file before
  * any memory is taken.
  */
+#include "parallel.h"
 #include "reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 /* Deflate cannot do better: one bit for 258 bytes, rounded up. */
@@ -102,9 +105,8 @@ static bool check_magic(Diag *d, const IdxFile *f, const uint8_t *h, int64_t got
 bool idx_open(Arena *a, Diag *d, Span at, const char *path, IdxFile *f)
 {
     int64_t size;
-    bool compressed;
     *f = (IdxFile){.path = path, .at = at};
-    gzFile z = open_gz(d, at, path, &size, &compressed);
+    gzFile z = open_gz(d, at, path, &size, &f->compressed);
     if (!z)
         return false;
     uint8_t h[4 + 4 * RANK_MOST];
@@ -129,11 +131,11 @@ bool idx_open(Arena *a, Diag *d, Span at, const char *path, IdxFile *f)
     if (!shape_bytes(f->rank, f->dim, (size_t)stored_size(f->code), &bytes))
         return error_at(d, at, "'%s' is corrupt: its header claims samples of shape %s", path,
                         dims_text(a, f->rank, f->dim));
-    if (!compressed && (size_t)size != bytes + header)
+    if (!f->compressed && (size_t)size != bytes + header)
         return error_at(d, at, "'%s' %s: %lld bytes found, and %zu are needed for shape %s", path,
                         (size_t)size < bytes + header ? "is truncated" : "is too long",
                         (long long)size, bytes + header, dims_text(a, f->rank, f->dim));
-    if (compressed && bytes / DEFLATE_MOST > (size_t)size)
+    if (f->compressed && bytes / DEFLATE_MOST > (size_t)size)
         return error_at(d, at,
                         "'%s' is corrupt or truncated: its header claims shape %s, which is %zu "
                         "bytes, and %lld compressed bytes cannot hold them",
@@ -155,46 +157,134 @@ static void to_host(void *data, size_t n, int size)
             *p = (uint64_t)big32((uint8_t *)p) << 32 | big32((uint8_t *)p + 4);
 }
 
-const void *idx_load(Arena *a, Diag *d, const IdxFile *f)
+/* Room for the elements as they are kept; null after a report. */
+static uint8_t *room_for(Arena *a, Diag *d, const IdxFile *f, size_t *bytes)
 {
-    size_t bytes, header = 4 + 4 * (size_t)f->rank;
-    int size = stored_size(f->code);
+    if (!shape_bytes(f->rank, f->dim, (size_t)stored_size(f->code), bytes) ||
+        !memory_suffices(d, f->at, f->path, *bytes))
+        return NULL;
+    return arena_alloc(a, (f->code == 0x09 ? 2 : 1) * *bytes + 1);
+}
+
+/* From elements as stored to elements as kept, in place. */
+static void convert(const IdxFile *f, void *data, size_t bytes)
+{
+    if (f->code == 0x09) /* every byte is read before its two are written over others */
+        for (size_t i = bytes; i-- > 0;)
+            ((int16_t *)data)[i] = ((const int8_t *)data)[i];
+    else
+        to_host(data, bytes / (size_t)stored_size(f->code), stored_size(f->code));
+}
+
+/* All elements as stored, the file's checks made. */
+static bool read_whole(Diag *d, const IdxFile *f, uint8_t *data, size_t bytes)
+{
+    size_t header = 4 + 4 * (size_t)f->rank;
     int64_t file_size;
     bool compressed;
     uint8_t skip[4 + 4 * RANK_MOST], more;
-    if (!shape_bytes(f->rank, f->dim, (size_t)size, &bytes) ||
-        !memory_suffices(d, f->at, f->path, bytes))
-        return NULL;
     gzFile z = open_gz(d, f->at, f->path, &file_size, &compressed);
     if (!z)
-        return NULL;
-    uint8_t *data = arena_alloc(a, bytes + 1);
+        return false;
     bool ok = read_gz(z, d, f, skip, header) == (int64_t)header;
     int64_t got = ok ? read_gz(z, d, f, data, bytes) : -1;
     /* One more byte: reaching the end makes zlib check the sum of the whole stream. */
     int64_t extra = got == (int64_t)bytes ? read_gz(z, d, f, &more, 1) : 0;
     bool cut = gzclose_r(z) == Z_BUF_ERROR;
     if (got < 0 || extra < 0)
+        return false;
+    const char *dims = dims_text(d->arena, f->rank, f->dim);
+    if (got < (int64_t)bytes || cut)
+        return error_at(d, f->at, "'%s' is truncated: %lld bytes found%s, and %zu are needed for "
+                        "shape %s", f->path, (long long)got + (long long)header,
+                        compressed ? " in its gzip data" : "", bytes + header, dims);
+    if (extra)
+        return error_at(d, f->at, "'%s' is too long: more than %zu bytes found, which is all of "
+                        "shape %s", f->path, bytes + header, dims);
+    return true;
+}
+
+const void *idx_load(Arena *a, Diag *d, const IdxFile *f)
+{
+    size_t bytes;
+    uint8_t *data = room_for(a, d, f, &bytes);
+    if (!data || !read_whole(d, f, data, bytes))
         return NULL;
-    if (got < (int64_t)bytes || cut) {
-        error_at(d, f->at, "'%s' is truncated: %lld bytes found%s, and %zu are needed for shape %s",
-                 f->path, (long long)got + (long long)header, compressed ? " in its gzip data" : "",
-                 bytes + header, dims_text(a, f->rank, f->dim));
-        return NULL;
-    }
-    if (extra) {
-        error_at(d, f->at, "'%s' is too long: more than %zu bytes found, which is all of shape %s",
-                 f->path, bytes + header, dims_text(a, f->rank, f->dim));
-        return NULL;
-    }
-    if (f->code == 0x09) {
-        int16_t *wide = NEW_ARRAY(a, int16_t, bytes);
-        for (size_t i = 0; i < bytes; i++)
-            wide[i] = (int8_t)data[i];
-        return wide;
-    }
-    to_host(data, bytes / (size_t)size, size);
+    convert(f, data, bytes);
     return data;
+}
+
+/* ---- several files at once ---- */
+
+/* A stretch of a plain file, or all of a compressed one: what one thread reads. */
+typedef struct {
+    const IdxFile *file;
+    uint8_t *data;        /* of the whole file */
+    size_t bytes;         /* of all its elements */
+    size_t from, size;    /* the stretch */
+    bool ok;
+    Diag diag;            /* the thread's */
+} Piece;
+
+static void read_piece(void *pieces, int i)
+{
+    Piece *p = (Piece *)pieces + i;
+    if (p->file->compressed) {
+        p->ok = read_whole(&p->diag, p->file, p->data, p->bytes);
+        return;
+    }
+    int fd = open(p->file->path, O_RDONLY | O_CLOEXEC);
+    off_t at = (off_t)(4 + 4 * (size_t)p->file->rank + p->from);
+    p->ok = fd >= 0 && lseek(fd, at, SEEK_SET) == at &&
+            fd_read(fd, p->data + p->from, p->size) == (int64_t)p->size;
+    if (fd >= 0)
+        close(fd);
+}
+
+typedef LIST(Piece) PieceList;
+
+static void cut_file(Arena *a, const Diag *d, const IdxFile *f, uint8_t *data, size_t bytes,
+                     PieceList *all)
+{
+    enum { STRETCH = 8 << 20 };
+    size_t each = f->compressed ? bytes + 1 : STRETCH;
+    for (size_t at = 0; at < bytes || at == 0; at += each) {
+        Piece p = {.file = f, .data = data, .bytes = bytes, .from = at,
+                   .size = bytes - at < each ? bytes - at : each,
+                   .diag = {.arena = arena_new(), .sources = d->sources}};
+        list_push(a, all, p);
+    }
+}
+
+/* The elements of n files, read by several threads. */
+static bool read_files(Arena *a, Diag *d, const IdxFile *f, int n, const void **data)
+{
+    Arena *scratch = arena_new();
+    PieceList all = {0};
+    bool ok = true;
+    for (int i = 0; ok && i < n; i++) {
+        size_t bytes;
+        uint8_t *room = room_for(a, d, &f[i], &bytes);
+        data[i] = room;
+        ok = room != NULL;
+        if (ok)
+            cut_file(scratch, d, &f[i], room, bytes, &all);
+    }
+    if (ok)
+        parallel_each(all.n, read_piece, all.at);
+    for (int i = 0; i < all.n; i++) {
+        Piece *p = &all.at[i];
+        /* A plain file that is not what it was when it was opened: reading it anew tells how. */
+        if (ok && !p->ok && !p->file->compressed)
+            p->ok = read_whole(d, p->file, p->data, p->bytes);
+        ok = ok && p->ok;
+        diag_move(d, &p->diag);
+        arena_free(p->diag.arena);
+        if (ok && p->from + p->size == p->bytes)
+            convert(p->file, p->data, p->bytes);
+    }
+    arena_free(scratch);
+    return ok;
 }
 
 /* ---- the two readers ---- */
@@ -247,18 +337,22 @@ static bool idx_set_open(Opening *o, IdxSet *s)
         }
     }
     o->ds->state->own = s;
+    for (int part = 0; part < 1 + s->has_test; part++) {
+        o->ds->state->source[part] = s->images[part].path;
+        if (s->images[part].compressed)
+            o->ds->state->recipe = "idx";
+    }
     return true;
 }
 
 static bool idx_set_load(Dataset *ds, Diag *d)
 {
     IdxSet *s = ds->state->own;
-    for (int part = 0; part < 1 + s->has_test; part++) {
-        const void *data = idx_load(ds->state->arena, d, &s->images[part]);
-        if (!data)
-            return false;
-        *(part ? &ds->field[0].test : &ds->field[0].train) = data;
-    }
+    const void *data[2] = {NULL};
+    if (!read_files(ds->state->arena, d, s->images, 1 + s->has_test, data))
+        return false;
+    ds->field[0].train = data[0];
+    ds->field[0].test = data[1];
     return true;
 }
 

@@ -1,8 +1,9 @@
 /* generate(count, test=, seed=): samples that a function of the caller's makes.
  *
- * Blocks of a fixed number of rows are made one by one; the maker knows seed,
- * part and block, so that a sample does not depend on how many there are.
+ * Blocks of a fixed number of rows are made, each by itself; the maker knows seed, part and
+ * block, so that a sample does not depend on how many there are, nor on who makes it.
  */
+#include "parallel.h"
 #include "reader.h"
 
 typedef struct { const DataMaker *maker; int64_t seed; } Made;
@@ -27,29 +28,40 @@ static bool made_open(Opening *o)
     o->ds->count = count;
     o->ds->test_count = test;
     o->ds->state->own = m;
+    o->ds->state->recipe = arena_printf(o->a, "generate %lld\n%s", (long long)m->seed,
+                                        o->maker->recipe);
     return true;
+}
+
+typedef struct { const Dataset *ds; int part; } Making;
+
+static void make_block(void *context, int block)
+{
+    const Making *w = context;
+    const Made *m = w->ds->state->own;
+    int64_t at = (int64_t)block * ROWS, left = (w->part ? w->ds->test_count : w->ds->count) - at;
+    Arena *a = arena_new();
+    void **to = NEW_ARRAY(a, void *, w->ds->nfield + 1);
+    for (int i = 0; i < w->ds->nfield; i++) {
+        const DataArray *f = &w->ds->field[i];
+        to[i] = (char *)(w->part ? f->test : f->train) + f->sample_bytes * (size_t)at;
+    }
+    m->maker->make(m->maker->context, m->seed, w->part, block, left < ROWS ? left : ROWS, to);
+    arena_free(a);
 }
 
 static bool made_load(Dataset *ds, Diag *d)
 {
-    const Made *m = ds->state->own;
-    Arena *a = ds->state->arena;
     if (!memory_suffices(d, ds->state->at, "generate()", dataset_bytes(ds)))
         return false;
-    void **to = NEW_ARRAY(a, void *, ds->nfield + 1);
     for (int part = 0; part < 2; part++) {
         int64_t n = part ? ds->test_count : ds->count;
         for (int i = 0; i < ds->nfield; i++) {
             DataArray *f = &ds->field[i];
-            to[i] = arena_alloc(a, f->sample_bytes * (size_t)n + 1);
-            *(part ? &f->test : &f->train) = to[i];
+            const void *memory = arena_alloc(ds->state->arena, f->sample_bytes * (size_t)n + 1);
+            *(part ? &f->test : &f->train) = memory;
         }
-        for (int64_t at = 0; at < n; at += ROWS) {
-            int64_t rows = n - at < ROWS ? n - at : ROWS;
-            m->maker->make(m->maker->context, m->seed, part, at / ROWS, rows, to);
-            for (int i = 0; i < ds->nfield; i++)
-                to[i] = (char *)to[i] + ds->field[i].sample_bytes * (size_t)rows;
-        }
+        parallel_each((int)((n + ROWS - 1) / ROWS), make_block, &(Making){ds, part});
     }
     return true;
 }

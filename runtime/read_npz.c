@@ -244,7 +244,10 @@ static bool archive_open(Opening *o, const DataArg *arg, Archive *z)
     z->at = arg->span.file ? arg->span : o->at;
     if (!(z->path = opening_find(o, arg, "file", NULL, 0)))
         return false;
-    z->bytes = (const uint8_t *)file_read(o->a, o->d, z->at, z->path, (size_t)1 << 36, &z->size);
+    struct DatasetState *state = o->ds->state;
+    Arena *packed = state->packed = state->packed ? state->packed : arena_new();
+    z->bytes = (const uint8_t *)file_read(packed, o->d, z->at, z->path, (size_t)1 << 36,
+                                           &z->size);
     if (!z->bytes || !read_directory(o->a, o->d, z))
         return false;
     for (int i = 0; i < z->members.n; i++)
@@ -328,6 +331,12 @@ static bool npz_open(Opening *o)
         if (o->bound[i] &&
             (!archive_open(o, o->bound[i], &s->archive[i]) || !add_members(o, s, i)))
             return false;
+    for (int i = 0; i < 2 && o->bound[i]; i++) {
+        o->ds->state->source[i] = s->archive[i].path;
+        for (int k = 0; k < s->archive[i].members.n; k++)
+            if (s->archive[i].members.at[k].method)
+                o->ds->state->recipe = "npz";
+    }
     const NpzField *first = &s->fields.at[0];
     for (int i = 0; i < s->fields.n; i++) {
         const NpzField *f = &s->fields.at[i];

@@ -49,6 +49,16 @@ struct DatasetState {
     const Reader *reader;
     Span at;
     void *own;                  /* of the reader, from open to load */
+    Arena *packed;              /* what is no longer needed after load; may be null */
+    /* What decides the samples: set by open where making them takes time, see decoded.c */
+    const char *recipe;         /* null: they are not kept */
+    const char *source[4];      /* files whose content does; null-ended unless full */
+    const Cache *cache;         /* where samples once made are kept; null: nowhere */
+    const char *build;
+    CacheKey key;
+    bool keyed;                 /* there is a key: the samples come from there, or can be kept */
+    bool *load_makes;           /* by field: left to load by open */
+    CacheMap map;               /* samples that came from there */
 };
 
 extern const Reader reader_mnist, reader_idx, reader_csv, reader_npy, reader_npz, reader_digits,
@@ -74,6 +84,12 @@ bool shape_bytes(int rank, const int64_t *dim, size_t element, size_t *bytes);
 /* False after a report when `bytes` are more than the machine has free. */
 bool memory_suffices(Diag *d, Span at, const char *path, size_t bytes);
 
+/* ---- samples once made: decoded.c ---- */
+
+/* The samples from the cache: fills the fields that open left empty. False where there is no
+ * cache, nothing in it, or too little to be kept. */
+bool decoded_get(Dataset *ds);
+
 /* ---- one file ---- */
 
 typedef struct { int rank; int64_t dim[RANK_MOST]; Dtype dtype; const void *data; } Loaded;
@@ -86,6 +102,7 @@ typedef struct {
     Dtype dtype;                /* as kept: i8 becomes i16 */
     int rank;                   /* with the samples' axis */
     int64_t dim[RANK_MOST];
+    bool compressed;
 } IdxFile;
 bool idx_open(Arena *a, Diag *d, Span at, const char *path, IdxFile *f);
 const void *idx_load(Arena *a, Diag *d, const IdxFile *f);

@@ -31,6 +31,11 @@ int system_stopping(void);
 
 typedef struct { const void *at; size_t size; } Bytes;
 
+/* Bytes read from where fd stands, fewer than size only at the file's end; -1 with errno set. */
+int64_t fd_read(int fd, void *to, size_t size);
+/* Writes all of part, or returns false with errno set. */
+bool fd_write(int fd, Bytes part);
+
 /* Writes the parts one after the other to a temporary file in path's folder, syncs it,
  * renames it to path and syncs the folder: path is either its old or its new self, at any
  * moment. Reports (full disk, no permission, ...) and returns false; then path is untouched

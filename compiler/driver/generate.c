@@ -45,6 +45,6 @@ Dataset *job_generate(Job *j, Diag *d, Span at, const Graph *g, const DataArg *a
         for (int k = 0; k < field[i].rank; k++)
             field[i].dim[k] = dim_value(n->shape.d[k + 1], NULL);
     }
-    *m = (DataMaker){g->outputs.n, field, make, (void *)g};
+    *m = (DataMaker){g->outputs.n, field, make, (void *)g, graph_text(j->data_arena, g)};
     return dataset_made(j->data_arena, d, at, m, args, nargs);
 }

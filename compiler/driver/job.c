@@ -145,6 +145,8 @@ static const DataSchema *find_schema(void *context, Diag *d, Span at, const char
     Diag quiet = {.arena = j->arena, .sources = d->sources};
     Diag *to = c->facts_suffice && j->run ? &quiet : d;
     double from = stage_begin(j->stages);
+    if (j->data)
+        dataset_close(j->data);
     j->data = dataset_open(j->data_arena, to, at, &j->places, reader, (const DataArg *)args, nargs);
     stage_end(j->stages, "look at the data", from);
     if (j->data)
@@ -258,15 +260,28 @@ char *job_hash(const Job *j, Arena *a)
 
 /* ---- engines ---- */
 
+void job_open_caches(Job *j)
+{
+    enum { DATA_MOST = 1 << 30 };
+    const char *why;
+    if (j->cache_known)
+        return;
+    j->cache_known = true;
+    if (option_on(j->options, OPT_no_cache))
+        return;
+    j->cache = cache_open(j->arena, j->options->value[OPT_cache_dir], &why);
+    if (!j->cache && why)
+        warning_at(j->diag, nowhere, "compiled code is not kept in %s", why);
+    if (!j->cache)
+        return;
+    j->data_cache = cache_within(j->arena, j->cache, "data", DATA_MOST, &why);
+    if (why)
+        warning_at(j->diag, nowhere, "decoded data are not kept in %s", why);
+}
+
 CodeOptions job_code(Job *j)
 {
-    const char *why;
-    if (!j->cache_known && !option_on(j->options, OPT_no_cache)) {
-        j->cache = cache_open(j->arena, j->options->value[OPT_cache_dir], &why);
-        if (!j->cache && why)
-            warning_at(j->diag, nowhere, "compiled code is not kept in %s", why);
-    }
-    j->cache_known = true;
+    job_open_caches(j);
     return (CodeOptions){{.diag = j->diag}, j->cache, &j->compiled};
 }
 

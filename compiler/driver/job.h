@@ -29,6 +29,7 @@ typedef struct {
     DataPlaces places;
     Loader *loader;
     const Cache *cache;       /* of compiled code; null: none */
+    const Cache *data_cache;  /* of samples once made; null: none */
     bool cache_known;
     int compiled;             /* programs that did not come from there */
     bool json, quiet;
@@ -54,7 +55,7 @@ char *job_model_dir(const Job *j, Arena *a);
  * reads now). Reports at the data block and returns false; also when there are no data. */
 void job_load_data(Job *j);
 bool job_data(Job *j);
-/* Waits for the thread and frees the data. */
+/* Waits for the threads and frees the data. */
 void job_end(Job *j);
 
 /* Binds all ROLE_data ports to the fields of a part of the data. */
@@ -64,6 +65,8 @@ bool job_lengths(const Job *j, const Graph *g, int64_t lengths[SYM_MOST]);
 /* Reports labels that a graph's one_hot or Embedding cannot take. */
 bool job_check_labels(const Job *j, const Graph *g);
 
+/* The caches that the options name, once; warns where they cannot be used. */
+void job_open_caches(Job *j);
 /* How code is made or found for this job: through the cache that the options name. */
 CodeOptions job_code(Job *j);
 /* An engine for a pipeline of the unit. *stopped: --stop-after was reached. */

@@ -1,9 +1,11 @@
-/* A job's data set: read in a thread of its own while the model is compiled,
- * bound to engines, checked against what the graph asks of labels. */
+/* A job's data set: read in a thread of its own while the model is compiled, kept in the cache
+ * by another while the training runs, bound to engines, checked against what the graph asks of
+ * labels. */
 #include "driver/job.h"
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The thread has the data set's arena and a diag of its own; both are the
  * job's again once it is joined. */
@@ -13,6 +15,8 @@ struct Loader {
     Stages *stages;
     Diag diag;
     bool running, ok;
+    pthread_t keeper;
+    bool keeping;
 };
 
 static void *load(void *p)
@@ -24,10 +28,31 @@ static void *load(void *p)
     return NULL;
 }
 
+static void *keep(void *p)
+{
+    const Loader *l = p;
+    dataset_keep(l->data);
+    return NULL;
+}
+
+/* This program, by its file: another may make other samples. */
+static const char *build_text(Arena *a)
+{
+    struct stat st;
+    if (stat("/proc/self/exe", &st) != 0)
+        return NULL;
+    return arena_printf(a, "%s %lld %lld.%09ld", weft_version, (long long)st.st_size,
+                        (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
 void job_load_data(Job *j)
 {
     if (!j->data || j->loader)
         return;
+    job_open_caches(j);
+    const char *build = j->data_cache ? build_text(j->arena) : NULL;
+    if (build)
+        dataset_use_cache(j->data, j->data_cache, build);
     Loader *l = NEW(j->arena, Loader);
     l->data = j->data;
     l->stages = j->stages;
@@ -38,8 +63,14 @@ void job_load_data(Job *j)
 
 void job_end(Job *j)
 {
-    if (j->loader && j->loader->running)
-        pthread_join(j->loader->thread, NULL);
+    Loader *l = j->loader;
+    if (l && l->running)
+        pthread_join(l->thread, NULL);
+    if (l && l->keeping)
+        pthread_join(l->keeper, NULL);
+    if (j->data)
+        dataset_close(j->data);
+    j->data = NULL;
     if (j->data_arena)
         arena_free(j->data_arena);
     stages_free(j->stages);
@@ -61,11 +92,9 @@ bool job_data(Job *j)
         load(l);
     l->running = false;
     stage_end(j->stages, "wait for the data", from);
-    for (int i = 0; i < l->diag.messages.n; i++)
-        list_push(j->arena, &j->diag->messages, l->diag.messages.at[i]);
-    j->diag->nerror += l->diag.nerror;
-    j->diag->nunsupported += l->diag.nunsupported;
-    l->diag.messages.n = l->diag.nerror = l->diag.nunsupported = 0;
+    diag_move(j->diag, &l->diag);
+    if (l->ok && !l->keeping)
+        l->keeping = pthread_create(&l->keeper, NULL, keep, l) == 0;
     return l->ok;
 }
 

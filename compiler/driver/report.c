@@ -77,6 +77,7 @@ static void start_line(const Training *t)
                           1e-9 * graph_flops(engine_graph(t->engine), t->batch, t->lengths)),
         json_field_number("compile_seconds", t->compile_seconds),
         json_field_bool("from_cache", !engine_interprets(t->engine) && t->job->compiled == 0),
+        json_field_bool("data_from_cache", dataset_from_cache(t->job->data)),
         json_field_number("start_seconds", system_seconds() - t->job->started),
         json_field_integer("peak_bytes", (int64_t)system_peak()),
         json_field_integer("threads", threads_of(t)),

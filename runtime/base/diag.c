@@ -61,6 +61,19 @@ void note_at(Diag *d, Span at, const char *format, ...)
     va_end(ap);
 }
 
+void diag_move(Diag *d, Diag *from)
+{
+    for (int i = 0; i < from->messages.n; i++) {
+        Message m = from->messages.at[i];
+        m.text = arena_strdup(d->arena, m.text);
+        list_push(d->arena, &d->messages, m);
+    }
+    d->nerror += from->nerror;
+    d->nunsupported += from->nunsupported;
+    d->nsuppressed += from->nsuppressed;
+    from->messages.n = from->nerror = from->nunsupported = from->nsuppressed = 0;
+}
+
 bool diag_ok(const Diag *d)
 {
     return d->nerror + d->nunsupported == 0;

@@ -52,6 +52,9 @@ void warning_at(Diag *d, Span at, const char *format, ...) __attribute__((format
 /* Attaches a place to the last message. */
 void note_at(Diag *d, Span at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Moves what `from`, the diag of another thread with an arena of its own, has collected. */
+void diag_move(Diag *d, Diag *from);
+
 /* True while nothing was reported as error or unsupported. */
 bool diag_ok(const Diag *d);
 /* 0, 1 (an error) or 2 (only limits of ours). */

@@ -35,6 +35,51 @@ static void test_content(Check *c, const Cache *k)
     EXPECT(c, cache_get(c->a, k, key_of("one"), &got) && got.size == 0);
 }
 
+/* Mapped content is the entry's own pages: aligned, and the same after the entry is gone. */
+static void test_map(Check *c, const Cache *k)
+{
+    Bytes got;
+    CacheMap map;
+    EXPECT(c, !cache_map(c->a, k, key_of("mapped"), &got, &map));
+    EXPECT(c, map.at == NULL);
+    cache_put(k, key_of("mapped"), &(Bytes){"content", 7}, 1);
+    EXPECT(c, cache_map(c->a, k, key_of("mapped"), &got, &map));
+    EXPECT(c, got.size == 7 && (uintptr_t)got.at % 64 == 0);
+    cache_put(k, key_of("mapped"), &(Bytes){"another", 7}, 1);
+    EXPECT(c, memcmp(got.at, "content", 7) == 0);
+    cache_unmap(&map);
+    EXPECT(c, cache_map(c->a, k, key_of("mapped"), &got, &map));
+    EXPECT(c, memcmp(got.at, "another", 7) == 0);
+    cache_unmap(&map);
+}
+
+static void test_file_keys(Check *c)
+{
+    CacheKey one, same, other;
+    static char large[200000];
+    put(c, "one", large, sizeof large);
+    put(c, "same", large, sizeof large);
+    large[150000] = 1;
+    put(c, "other", large, sizeof large);
+    EXPECT(c, cache_key_file(path_of(c, "one"), &one));
+    EXPECT(c, cache_key_file(path_of(c, "same"), &same));
+    EXPECT(c, cache_key_file(path_of(c, "other"), &other));
+    EXPECT(c, memcmp(&one, &same, sizeof one) == 0 && memcmp(&one, &other, sizeof one) != 0);
+    EXPECT(c, !cache_key_file(path_of(c, "none"), &one));
+    EXPECT(c, !cache_key_file(path_of(c, "."), &one)); /* a folder */
+}
+
+/* A cache within a cache; what cannot be made is silent, what is not safe is told. */
+static void test_within(Check *c, const Cache *k)
+{
+    const char *why;
+    const Cache *in = cache_within(c->a, k, "data", 100, &why);
+    EXPECT(c, in && in->most == 100 && !why);
+    put(c, "cache/file", "", 0);
+    EXPECT(c, !cache_within(c->a, k, "file", 100, &why) && strstr(why, "it is a file"));
+    EXPECT(c, !cache_within(c->a, k, "file/x", 100, &why) && !why);
+}
+
 /* The longest unused go, foreign files stay, and what is larger than the whole is not kept. */
 static void test_bound(Check *c, Cache *k)
 {
@@ -65,6 +110,9 @@ int main(void)
     EXPECT(&c, k != NULL);
     test_keys(&c);
     test_content(&c, k);
+    test_map(&c, k);
+    test_within(&c, k);
+    test_file_keys(&c);
     test_bound(&c, k);
     return check_end(&c);
 }
