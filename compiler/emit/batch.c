@@ -24,6 +24,8 @@ typedef struct {
     int fold;                        /* the last of them that the rows of a tile run through */
     int vector;                      /* label across the lanes, or -1 */
     int64_t m;                       /* its extent */
+    V from, to;                      /* panel: rounds of outer[0] that it holds */
+    V panel_row;                     /* panel: of this round's first row */
 } Batch;
 
 static Node *operand_of(const Batch *b, int o)
@@ -150,6 +152,37 @@ static V tile_vector(Emit *e, const Batch *b, int o, V row, Ix at, int last, int
     return m ? m : block_keep(e, b, at.v, at.c, key, row_vector(e, b, o, row, at));
 }
 
+/* The tile's vector v to be read: its lanes beyond the end are masked. Returns its label m. */
+static Ix vector_enter(Emit *e, const OutTile *t, int v)
+{
+    e->mask = NULL;
+    e->valid = e->width;
+    if (e->mode == MODE_columns && e->lanes > 1) {
+        e->valid = v == t->vectors - 1 ? t->tail : e->width;
+        e->mask = lanes_first(e, e->valid);
+    }
+    return (Ix){t->m.v, t->m.c + (int64_t)v * e->width, 0};
+}
+
+/* Where vector v of a row stands in the panel. */
+static V panel_at(Emit *e, const Batch *b, const OutTile *t, V row, int v)
+{
+    V base = frame_pointer(e, FRAME_buffer + b->s->panel->id);
+    Ix at = ix_of(b->panel_row ? LLVMBuildAdd(e->b, b->panel_row, row, "") : row);
+    at = ix_scale(e, at, ix_const((int64_t)t->vectors * e->width));
+    at.c += (int64_t)v * e->width;
+    return at_offset(e, type_memory(e, b->n->dtype), base, at);
+}
+
+static V panel_vector(Emit *e, const Batch *b, const OutTile *t, V row, int v)
+{
+    V found = block_find(e, b->s, row, v, KEY_vector);
+    if (found)
+        return found;
+    LLVMTypeRef type = type_lanes(e, type_memory(e, b->n->dtype));
+    return block_keep(e, b->s, row, v, KEY_vector, load_plain(e, type, panel_at(e, b, t, row, v)));
+}
+
 /* The kept labels at row r of the tile: the last one counts on, or several of
  * which the tile has all. */
 static void set_row(Batch *b, const OutTile *t, int r)
@@ -174,16 +207,12 @@ static void multiply_rows(Emit *e, Batch *b, OutTile *t)
         int other = !b->s->vector;
         bool both = both_across(b);
         e->mask = NULL;
-        e->valid = e->width;
         V k = b->vector < 0 ? row_element(e, b, 0, row) : both ? NULL : row_splat(e, b, other, row);
         for (int v = 0; v < t->vectors; v++) {
-            Ix at = {t->m.v, t->m.c + (int64_t)v * e->width, 0};
-            if (e->mode == MODE_columns && e->lanes > 1) {
-                e->valid = v == t->vectors - 1 ? t->tail : e->width;
-                e->mask = lanes_first(e, e->valid);
-            }
+            Ix at = vector_enter(e, t, v);
             V x = both ? tile_vector(e, b, other, row, at, last, r) : k;
             V y = b->vector < 0 ? row_element(e, b, 1, row)
+                  : b->s->panel ? panel_vector(e, b, t, row, v)
                                 : tile_vector(e, b, b->s->vector, row, at, last, r);
             V *acc = &t->acc[r * t->vectors + v];
             *acc = fma_emit(e, x, y, *acc);
@@ -198,7 +227,12 @@ static void sum_begin(Emit *e, Batch *b, Loop *l, int level, V *acc, int nacc)
 {
     int label = b->outer[level];
     V extent = dim_emit(e, b->extent[label]);
-    V i = loop_begin(e, l, const_i64(e, 0), extent, 1, acc, nacc);
+    bool part = b->s->panel && level == 0;
+    V from = part ? b->from : const_i64(e, 0);
+    V i = loop_begin(e, l, from, part ? b->to : extent, 1, acc, nacc);
+    if (part)
+        b->panel_row = LLVMBuildMul(e->b, LLVMBuildSub(e->b, i, from, ""),
+                                    const_i64(e, e->k->block), "");
     if (b->down[level])
         i = LLVMBuildSub(e->b, LLVMBuildSub(e->b, extent, const_i64(e, 1), ""), i, "");
     b->label[label] = ix_of(i);
@@ -214,6 +248,23 @@ static void sum_loops(Emit *e, Batch *b, OutTile *t, int level)
     sum_begin(e, b, &l, level, t->acc, t->rows * t->vectors);
     sum_loops(e, b, t, level + 1);
     loop_end(e, &l, t->acc);
+}
+
+/* Copies the vectors of the tiles at m into the panel, in the order they are read. */
+static void fill_panel(Emit *e, Batch *b, const OutTile *t)
+{
+    Loop l, rows;
+    if (b->nouter)
+        sum_begin(e, b, &l, 0, NULL, 0);
+    V row = loop_begin(e, &rows, const_i64(e, 0), frame_word(e, FRAME_rows), 1, NULL, 0);
+    for (int v = 0; v < t->vectors; v++) {
+        V x = row_vector(e, b, b->s->vector, row, vector_enter(e, t, v));
+        store_plain(e, x, panel_at(e, b, t, row, v));
+    }
+    e->mask = NULL;
+    loop_end(e, &rows, NULL);
+    if (b->nouter)
+        loop_end(e, &l, NULL);
 }
 
 static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
@@ -325,7 +376,8 @@ static void choose_tile(const Emit *e, Batch *b, int *rows, int *vectors)
         dim_const(b->extent[b->keep[b->nkeep - 1]], &k);
     double least = 1e30;
     *rows = *vectors = 1;
-    for (int nv = 1; nv <= 8 && nv <= v; nv++)
+    int most = b->s->panel ? PANEL_WIDTH / e->width : 8;
+    for (int nv = 1; nv <= most && nv <= v; nv++)
         for (int r = 1; r <= k && r * nv + nv + 1 <= e->registers; r++) {
             int64_t tiles = ((k + r - 1) / r) * ((v + nv - 1) / nv);
             double fma = (double)k * (double)v, loads = (double)tiles * (r + nv);
@@ -342,10 +394,16 @@ static void choose_tile(const Emit *e, Batch *b, int *rows, int *vectors)
         }
 }
 
-static void emit_vectors(Emit *e, Batch *b)
+/* The tiles at t->m: all of the kept labels. */
+static void emit_strip(Emit *e, Batch *b, OutTile *t)
 {
-    int rows, vectors;
-    choose_tile(e, b, &rows, &vectors);
+    if (b->s->panel)
+        fill_panel(e, b, t);
+    keep_loops(e, b, t, 0);
+}
+
+static void emit_strips(Emit *e, Batch *b, int rows, int vectors)
+{
     int64_t total = (b->m + e->width - 1) / e->width, whole = total / vectors * vectors;
     if (e->k->columns) /* operands are not padded: the tail is a tile of its own */
         whole = b->m / e->width / vectors * vectors;
@@ -358,7 +416,7 @@ static void emit_vectors(Emit *e, Batch *b)
         V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, whole * e->width),
                          (int64_t)vectors * e->width, NULL, 0);
         t->m = ix_of(i);
-        keep_loops(e, b, t, 0);
+        emit_strip(e, b, t);
         loop_end(e, &l, NULL);
     }
     if (total > whole) {
@@ -366,8 +424,29 @@ static void emit_vectors(Emit *e, Batch *b)
         t->vectors = (int)(total - whole);
         t->tail = (int)(b->m - (total - 1) * e->width);
         t->m = ix_const(whole * e->width);
-        keep_loops(e, b, t, 0);
+        emit_strip(e, b, t);
     }
+}
+
+/* With a panel, as much of the outermost sum as it holds at a time: the tiles wait
+ * in memory meanwhile, and every chain goes on where it was. */
+static void emit_vectors(Emit *e, Batch *b)
+{
+    int rows, vectors;
+    choose_tile(e, b, &rows, &vectors);
+    if (!b->s->panel || !b->nouter) {
+        emit_strips(e, b, rows, vectors);
+        return;
+    }
+    Loop l;
+    int64_t by = PANEL_ROWS / e->k->block;
+    V extent = dim_emit(e, b->extent[b->outer[0]]);
+    b->from = loop_begin(e, &l, const_i64(e, 0), extent, by, NULL, 0);
+    b->to = LLVMBuildAdd(e->b, b->from, const_i64(e, by), "");
+    V within = LLVMBuildICmp(e->b, LLVMIntSLT, b->to, extent, "");
+    b->to = LLVMBuildSelect(e->b, within, b->to, extent, "");
+    emit_strips(e, b, rows, vectors);
+    loop_end(e, &l, NULL);
 }
 
 V batch_emit(Emit *e, const Step *s)

@@ -101,6 +101,7 @@ struct Step {
                               STEP_scatter: the sum */
     Place across[2];       /* STEP_batch: an operand transposed; no buffer: as it is */
     int vector;            /* STEP_batch: the operand with the axis across the lanes, or -1 */
+    Buffer *panel;         /* STEP_batch: for a part of that operand; null: read as it lies */
     Place place;           /* what is read, written or zeroed */
     int port;              /* STEP_load, STEP_store */
     Buffer *outside;       /* the same: the caller's memory */
@@ -175,6 +176,7 @@ ProfileKernel *kernel_describe(Arena *a, const Kernel *k, const Diag *diag, cons
 char *kernel_text(Arena *a, const Kernel *k);
 /* Is it index arithmetic only? */
 bool kernel_is_view(const Node *n);
+enum { PANEL_ROWS = 128, PANEL_WIDTH = 64 }; /* of Step.panel */
 enum { COLUMN_TILE = 8 }; /* columns: rows of a register tile at most */
 /* Leading axes that no index counts: 1 where axis 0 is N or S, else 0. */
 int kernel_lead(const Node *n);

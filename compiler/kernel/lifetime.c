@@ -37,6 +37,7 @@ static void visit(const Step *s, Time at)
     use(s->place.buffer, at);
     use(s->across[0].buffer, at);
     use(s->across[1].buffer, at);
+    use(s->panel, at);
     if (s->kind == STEP_transpose)
         use_value(s->node, at);
     else if (s->node)

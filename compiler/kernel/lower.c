@@ -79,6 +79,30 @@ static Place transposed(Seq *q, Node *x)
     return s->place;
 }
 
+/* Room for some rows of the operand across the lanes, a tile's vectors side by side:
+ * where many tiles read the same vectors, they are fetched from far rows once. */
+static Buffer *panel_for(Kernel *k, const Node *n, const Contract *c, int vector)
+{
+    enum { TILES = 64 }; /* elements of the other operand that read each vector, at least */
+    Dim extent[LABELS_MOST];
+    int64_t reads = 1, count;
+    int sums = 0;
+    if (vector < 0 || contract_is_affine(c) || contract_has(c, 0, !vector, c->nout - 1))
+        return NULL;
+    contract_extents(n, c, extent);
+    for (int l = 1; l < c->nout - 1; l++) {
+        if (contract_has(c, 0, vector, l))
+            return NULL;
+        reads *= dim_const(extent[l], &count) ? count : TILES;
+    }
+    for (int l = c->nout; l < c->nlabel; l++)
+        sums += c->label[l] != 'n';
+    if (sums > 1 || reads < TILES)
+        return NULL;
+    Shape s = {.rank = 2, .d = {dim_int(PANEL_ROWS), dim_int(PANEL_WIDTH)}};
+    return lower_buffer(k, MEM_worker, n->dtype, false, s, "panel");
+}
+
 /* A sum that goes on where it lies overwrites what it began with: nobody else
  * may read that. */
 static bool is_read_once(const Node *x)
@@ -127,6 +151,7 @@ static void lower_batch_contract(Seq *q, Node *n)
     s->node = n;
     memcpy(s->across, across, sizeof across);
     s->vector = vector;
+    s->panel = panel_for(k, n, &c, vector);
     s->place = info->place;
     s->name = lower_label(n);
     info->seq = q->steps;
