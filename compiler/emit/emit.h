@@ -131,7 +131,7 @@ Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last);
 void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index);
 
 /* ---- memory (memory.c) ---- */
-int64_t buffer_last(const Emit *e, const Buffer *b); /* stored extent of the last axis */
+int64_t buffer_last(const Emit *e, const Buffer *b); /* stored extent of the last axis, 0: its own */
 V store_bytes_emit(Emit *e, const Buffer *b);        /* of one block or shard, as laid out */
 V place_base(Emit *e, const Place *p);       /* pointer to the slot and step, entry block */
 /* Position of an index of place_shape (or of a position in it) behind place_base;
@@ -181,10 +181,14 @@ bool contract_joins(const Node *a, const Node *b);
 /* Each emits a function and returns it. */
 V batch_emit(Emit *e, const Step *s);
 V transpose_emit(Emit *e, const Step *s);
+V pack_emit(Emit *e, const Step *s);
+/* Transposes width x width values in place. */
+void exchange_emit(Emit *e, V *row);
 V rows_load_emit(Emit *e, const Step *s);
 V rows_store_emit(Emit *e, const Step *s);
 V zero_emit(Emit *e, const Step *s);
 V scatter_emit(Emit *e, const Step *s);
+enum { PACK_PARTS = 16 }; /* of a packed copy, a call each */
 enum { SCATTER_PARTS = 16 }; /* ranges of the table's rows, a call each */
 
 /* ---- nests (nest.c), phases (phase.c) ---- */

@@ -5,8 +5,10 @@ enum { KEY_base = 2000, KEY_load, KEY_splat };
 
 int64_t buffer_last(const Emit *e, const Buffer *b)
 {
-    int64_t extent;
-    if (!b->pad_last || !dim_const(b->shape.d[b->shape.rank - 1], &extent))
+    int64_t extent, line = 64 / dtype_size(b->dtype);
+    if (b->packed && !e->k->columns && dim_const(b->shape.d[b->shape.rank - 1], &extent))
+        return ((extent + line - 1) / line | 1) * line; /* no two rows share a cache's sets */
+    if (!(b->pad_last || b->packed) || !dim_const(b->shape.d[b->shape.rank - 1], &extent))
         return 0;
     return (extent + e->width - 1) / e->width * e->width;
 }
@@ -97,10 +99,39 @@ V place_base(Emit *e, const Place *p)
     return entry_keep(e, b, NULL, key, KEY_base, base);
 }
 
+/* Packed columns: a vector along the last axis begins at a whole number of them. */
+static Ix packed_linear(Emit *e, const Shape *s, const Ix *index)
+{
+    Shape rest = *s;
+    Ix at = index[--rest.rank], block = ix_const(0), each = ix_const(e->width), count = each;
+    for (int i = 0; i < rest.rank; i++)
+        count = ix_scale(e, count, ix_dim(e, s->d[i]));
+    if (at.step) {
+        e->irregular |= at.step != 1 || at.c % e->width != 0;
+        block.v = at.v ? LLVMBuildUDiv(e->b, at.v, const_i64(e, e->width), "") : NULL;
+        block.c = at.c / e->width;
+        at = (Ix){NULL, 0, 1};
+    } else if (at.v) {
+        V v = ix_value(e, at);
+        block.v = LLVMBuildUDiv(e->b, v, const_i64(e, e->width), "");
+        at = ix_of(LLVMBuildURem(e->b, v, const_i64(e, e->width), ""));
+    } else {
+        block.c = at.c / e->width;
+        at.c %= e->width;
+    }
+    Ix before = ix_scale(e, ix_linear(e, &rest, index, 0), each);
+    return ix_add(e, ix_add(e, ix_scale(e, block, count), before), at);
+}
+
 Ix place_linear(Emit *e, const Place *p, const Ix *index, bool is_linear)
 {
     Shape s = place_shape(p);
-    Ix linear = is_linear ? index[0] : ix_linear(e, &s, index, 0);
+    if (p->buffer->packed && is_linear)
+        bug("a packed tensor is read in another shape");
+    if (p->buffer->packed && e->k->columns)
+        return packed_linear(e, &s, index);
+    Ix linear = is_linear ? index[0]
+                          : ix_linear(e, &s, index, p->buffer->packed ? buffer_last(e, p->buffer) : 0);
     if (!e->k->columns || !p->buffer->lanes)
         return linear;
     int outer = p->buffer->outer - p->stacked;

@@ -13,6 +13,7 @@ static V make_function(Emit *e, const Step *s, bool rows)
     case STEP_store: return rows_store_emit(e, s);
     case STEP_zero: return zero_emit(e, s);
     case STEP_scatter: return scatter_emit(e, s);
+    case STEP_pack: return pack_emit(e, s);
     default: bug("a step of kind %d has no function", (int)s->kind);
     }
 }
@@ -82,6 +83,7 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
         names[i] = arena_strdup(e->arena, LLVMGetValueName2(make_function(e, s, false), &length));
         units[i] = s->kind == STEP_nest      ? nest_units(s->nest)
                    : s->kind == STEP_scatter ? SCATTER_PARTS
+                   : s->kind == STEP_pack    ? PACK_PARTS
                                              : 1;
         levels[i] = s->level;
     }

@@ -156,9 +156,9 @@ V zero_emit(Emit *e, const Step *s)
 
 /* ---- exchange of rows and features ---- */
 
-/* Transposes width x width values in place: blocks off the diagonal change
- * places, of half the width, then a quarter, ... (Eklundh 1972). */
-static void exchange(Emit *e, V *row)
+/* Blocks off the diagonal change places, of half the width, then a quarter, ...
+ * (Eklundh 1972). */
+void exchange_emit(Emit *e, V *row)
 {
     for (int d = e->width / 2; d > 0; d /= 2) {
         V low[64], high[64];
@@ -199,7 +199,7 @@ static void exchange_group(Emit *e, const Step *s, const Ix *index, V m, V part,
         row[i] = value_at(e, s->node, at);
     }
     e->part_offset = NULL;
-    exchange(e, row);
+    exchange_emit(e, row);
     for (int i = 0; i < e->width; i++) {
         at[rank - 1] = (Ix){row0, i, 0};
         at[rank] = ix_of(m);

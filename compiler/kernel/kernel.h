@@ -47,6 +47,9 @@ typedef struct {
     int slots;        /* copies one after the other: a carry has two */
     int port;         /* MEM_port: which, else -1 */
     bool pad_last;    /* the last axis is stored in whole vectors */
+    bool packed;      /* as products read it (STEP_pack): rows an odd number of cache lines
+                         apart; columns: the last axis in vectors, each with all that
+                         stands before it: [last / width][...][width] */
     const Node *literal;
     int first, last;  /* between which it is in use: top-level steps of a worker's,
                          barriers of the others */
@@ -85,7 +88,7 @@ typedef struct {
 
 typedef enum {
     STEP_nest, STEP_loop, STEP_batch, STEP_transpose, STEP_load, STEP_store, STEP_zero,
-    STEP_scatter
+    STEP_scatter, STEP_pack
 } StepKind;
 
 extern const char *const step_kinds[]; /* for people */
@@ -98,7 +101,7 @@ struct Step {
     Dim extent;
     bool reverse;
     Node *node;            /* STEP_batch: the product; STEP_transpose: the operand;
-                              STEP_scatter: the sum */
+                              STEP_scatter: the sum; STEP_pack: the copy */
     Place across[2];       /* STEP_batch: an operand transposed; no buffer: as it is */
     int vector;            /* STEP_batch: the operand with the axis across the lanes, or -1 */
     Buffer *panel;         /* STEP_batch: for a part of that operand; null: read as it lies */

@@ -178,6 +178,51 @@ static void lower_scatter(Seq *q, Node *n)
     info->step = q->steps->n - 1;
 }
 
+/* Is x read by products alone, at its own index? */
+static bool read_by_products(const Node *x)
+{
+    const Graph *g = x->graph;
+    for (int i = 0; i < g->outputs.n; i++)
+        if (g->outputs.at[i].node == x)
+            return false;
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = g->nodes.at[i];
+        int ncarry = (int)attr_int(n, ATTR_ncarry, 0), nseq = (int)attr_int(n, ATTR_nseq, 0);
+        for (int j = 0; j < n->nin; j++) {
+            if (n->in[j] != x)
+                continue;
+            bool product = n->op == OP_contract && j >= (attr_int(n, ATTR_acc, 0) != 0);
+            bool inside = n->op == OP_scan && j >= ncarry + nseq;
+            if (!product && !(inside && read_by_products(n->body->inputs.at[j])))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* A copy of a parameter that only products read may lie as suits them. */
+static bool may_be_packed(const Node *n)
+{
+    int64_t count;
+    return n->op == OP_stop_gradient && INFO(n)->cls == CLASS_param && n->shape.rank >= 2 &&
+           shape_count(&n->shape, 0, &count) && kernel_base(n->in[0])->op == OP_input &&
+           read_by_products(n);
+}
+
+static void lower_pack(Seq *q, Node *n)
+{
+    NodeInfo *info = INFO(n);
+    info->place.buffer =
+        lower_buffer(q->k, MEM_shared, n->dtype, false, n->shape, lower_label(n));
+    info->place.buffer->packed = true;
+    Step *s = lower_step(q, STEP_pack);
+    s->node = n;
+    s->place = info->place;
+    s->name = lower_label(n);
+    info->seq = q->steps;
+    info->step = q->steps->n - 1;
+}
+
 /* ---- scan ---- */
 
 static Shape stack_shape(Dim length, const Shape *inner)
@@ -373,6 +418,8 @@ void lower_node(Seq *q, Node *n)
             lower_fails(k, n, "arithmetic on partial sums of the batch");
         else if (n->op == OP_tensor)
             lower_literal(k, n);
+        else if (!q->rows && may_be_packed(n))
+            lower_pack(q, n);
         else
             lower_item(q, n);
     }

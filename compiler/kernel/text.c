@@ -7,7 +7,7 @@
 static const char *const mem_names[] = {"port", "worker", "block", "shard", "shared"};
 
 const char *const step_kinds[] = {"nest", "loop",  "batch", "across",
-                                  "load", "store", "zero",  "scatter"};
+                                  "load", "store", "zero",  "scatter", "pack"};
 
 static void print_place(FILE *f, const Place *p)
 {

@@ -9,7 +9,10 @@
  *
  * In columns a product reads its weights along the output's last axis. Weights
  * that lie the other way round, as those of most gradients do, get a copy that
- * lies along it, made once a step.
+ * lies along it, made once a step. With rows in the lanes a product reads its
+ * weights one by one along what it sums: there large weights that lie along the
+ * output's last axis get a copy that does not. In columns large weights that lie
+ * right get a copy, too: lowering packs what only products read (STEP_pack).
  */
 #include "opt/opt.h"
 
@@ -125,25 +128,56 @@ static Node *new_constant(Node *scan, Node *value)
     return graph_input(scan->body, ROLE_body, name, value->dtype, value->shape, value->span);
 }
 
-/* The axis of operand o that is the output's last label and not its own last axis, or -1. */
-static int axis_to_move(const Contract *c, int t, int o)
+typedef struct { int from, to; } Move; /* of an operand's axis; from -1: no copy */
+typedef struct {
+    bool columns;
+    Node *scan;    /* whose body is at hand, or null */
+    int64_t reads; /* rows, times rounds of the loop: how often weights are read */
+} Around;
+
+/* Do few cache lines and pages not suffice for the weights, and are they read often
+ * enough to be worth a copy? */
+static bool is_large(const Node *n, const Contract *c, int t, int o, const Node *x, int64_t reads)
 {
-    int last = c->term[t].rank[o] - 1;
-    for (int i = 0; i < last; i++)
-        if (axis_label(&c->term[t].axis[o][i]) == c->nout - 1)
-            return i;
-    return -1;
+    enum { LARGE = 1 << 14, OFTEN = 1024 };
+    Dim extent[LABELS_MOST];
+    int64_t count;
+    contract_extents(n, c, extent);
+    for (int l = 0; l < c->nout; l++)
+        if (c->label[l] != 'n' && !contract_has(c, t, o, l))
+            reads *= dim_const(extent[l], &count) ? count : LANES;
+    return shape_count(&x->shape, 0, &count) && count >= LARGE && reads >= OFTEN;
 }
 
-/* x with axis `from` last, as a copy in memory. */
-static Node *moved_last(Graph *g, Node *x, int from)
+/* Where the axis of operand o that is the output's last label must go: in columns to
+ * the end; else, of large weights, to the front. */
+static Move wanted_move(const Node *n, const Contract *c, int t, int o, const Around *around)
+{
+    int last = c->term[t].rank[o] - 1, at = last;
+    const Node *x = n->in[(attr_int(n, ATTR_acc, 0) != 0) + 2 * t + o];
+    while (at >= 0 && axis_label(&c->term[t].axis[o][at]) != c->nout - 1)
+        at--;
+    if (at < 0 || shape_has_batch(&x->shape) || shape_has_shards(&x->shape))
+        return (Move){-1, -1};
+    if (around->columns && at < last)
+        return (Move){at, last};
+    if (last < 1 || at < last || contract_is_affine(c) || !is_large(n, c, t, o, x, around->reads))
+        return (Move){-1, -1};
+    return (Move){last, around->columns ? last : 0};
+}
+
+/* x with an axis elsewhere, as a copy in memory. */
+static Node *moved(Graph *g, Node *x, Move m)
 {
     int perm[RANK_MOST];
-    for (int i = 0, k = 0; i < x->shape.rank; i++)
-        if (i != from)
-            perm[k++] = i;
-    perm[x->shape.rank - 1] = from;
-    Node *turned = node1(g, OP_stop_gradient, make_transpose(g, x, perm));
+    for (int i = 0, k = 0; i < x->shape.rank; i++, k++) {
+        if (i == m.to)
+            k--;
+        else if (k == m.from)
+            k++;
+        perm[i] = i == m.to ? m.from : k;
+    }
+    Node *turned = node1(g, OP_stop_gradient, m.from == m.to ? x : make_transpose(g, x, perm));
     turned->name = x->name;
     return turned;
 }
@@ -160,12 +194,13 @@ static bool same_sums(const Contract *a, const Contract *b)
     return true;
 }
 
-/* The product with its weights along the lanes, or null. scan: whose body it is in. */
-static Node *along_lanes(Graph *g, Node *scan, const Node *n)
+/* The product with its weights as it reads them best, or null. scan: whose body it is in. */
+static Node *with_copies(Graph *g, const Node *n, const Around *around)
 {
     Contract c, now;
     const char *why;
     bool changed = false;
+    Node *scan = around->scan;
     int acc = attr_int(n, ATTR_acc, 0) != 0;
     contract_of(n, &c);
     Node **in = NEW_ARRAY(g->arena, Node *, n->nin);
@@ -173,18 +208,18 @@ static Node *along_lanes(Graph *g, Node *scan, const Node *n)
     for (int t = 0; t < c.nterm; t++)
         for (int o = 0; o < 2; o++) {
             Node **x = &in[acc + 2 * t + o];
-            int from = axis_to_move(&c, t, o), last = c.term[t].rank[o] - 1;
-            if (from < 0 || shape_has_batch(&(*x)->shape) || shape_has_shards(&(*x)->shape))
-                continue;
-            Node *home = scan ? outside(scan, *x) : *x;
+            Move m = wanted_move(n, &c, t, o, around);
+            Node *home = m.from < 0 ? NULL : scan ? outside(scan, *x) : *x;
             if (!home)
                 continue;
-            Node *copy = moved_last(home->graph, home, from);
+            Node *copy = moved(home->graph, home, m);
             *x = scan ? new_constant(scan, copy) : copy;
-            ContractAxis moved = c.term[t].axis[o][from];
-            memmove(&c.term[t].axis[o][from], &c.term[t].axis[o][from + 1],
-                    sizeof moved * (size_t)(last - from));
-            c.term[t].axis[o][last] = moved;
+            ContractAxis *axis = c.term[t].axis[o], it = axis[m.from];
+            memmove(&axis[m.from], &axis[m.from + 1],
+                    sizeof it * (size_t)(c.term[t].rank[o] - 1 - m.from));
+            memmove(&axis[m.to + 1], &axis[m.to],
+                    sizeof it * (size_t)(c.term[t].rank[o] - 1 - m.to));
+            axis[m.to] = it;
             changed = true;
         }
     if (!changed)
@@ -204,15 +239,20 @@ static Node *along_lanes(Graph *g, Node *scan, const Node *n)
     return product;
 }
 
-static void turn_weights(Graph *g, Node *scan)
+static void copy_weights(Graph *g, Around around)
 {
+    int64_t rounds = LANES;
+    if (around.scan) {
+        dim_const(attr_get(around.scan, ATTR_length)->u.dim, &rounds);
+        around.reads *= rounds;
+    }
     for (int i = 0, n = g->nodes.n; i < n; i++) {
         Node *old = g->nodes.at[i];
-        if (old->op == OP_scan && !scan)
-            turn_weights(old->body, old);
+        if (old->op == OP_scan && !around.scan)
+            copy_weights(old->body, (Around){around.columns, old, around.reads});
         if (old->op != OP_contract || !shape_has_batch(&old->shape))
             continue;
-        Node *product = along_lanes(g, scan, old);
+        Node *product = with_copies(g, old, &around);
         if (product)
             graph_replace(g, old, product);
     }
@@ -221,8 +261,9 @@ static void turn_weights(Graph *g, Node *scan)
 
 void pass_layout(Graph *g, int64_t rows, Layout asked)
 {
-    if (asked == LAYOUT_rows || rows < 1 || (asked == LAYOUT_auto && !columns_win(g, rows)))
+    if (rows < 1)
         return;
-    turn_weights(g, NULL);
-    g->columns = rows;
+    if (asked == LAYOUT_columns || (asked == LAYOUT_auto && columns_win(g, rows)))
+        g->columns = rows;
+    copy_weights(g, (Around){g->columns > 0, NULL, rows});
 }
