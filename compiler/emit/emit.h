@@ -131,7 +131,8 @@ Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last);
 void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index);
 
 /* ---- memory (memory.c) ---- */
-int64_t buffer_last(const Emit *e, const Buffer *b); /* stored extent of the last axis, 0: its own */
+/* Stored extent of the last axis, 0: its own. */
+int64_t buffer_last(const Emit *e, const Buffer *b);
 V store_bytes_emit(Emit *e, const Buffer *b);        /* of one block or shard, as laid out */
 V place_base(Emit *e, const Place *p);       /* pointer to the slot and step, entry block */
 /* Position of an index of place_shape (or of a position in it) behind place_base;

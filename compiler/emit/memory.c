@@ -130,8 +130,8 @@ Ix place_linear(Emit *e, const Place *p, const Ix *index, bool is_linear)
         bug("a packed tensor is read in another shape");
     if (p->buffer->packed && e->k->columns)
         return packed_linear(e, &s, index);
-    Ix linear = is_linear ? index[0]
-                          : ix_linear(e, &s, index, p->buffer->packed ? buffer_last(e, p->buffer) : 0);
+    int64_t last = p->buffer->packed ? buffer_last(e, p->buffer) : 0;
+    Ix linear = is_linear ? index[0] : ix_linear(e, &s, index, last);
     if (!e->k->columns || !p->buffer->lanes)
         return linear;
     int outer = p->buffer->outer - p->stacked;

@@ -128,8 +128,7 @@ static V part_begin(Emit *e, int64_t n, int64_t by, V part)
 
 V pack_emit(Emit *e, const Step *s)
 {
-    if (!function_begin(e, function_name(e, "pack", s->place.buffer->id, s->name), MODE_columns,
-                        true))
+    if (!function_begin(e, step_name(e->arena, s), MODE_columns, true))
         return e->fn;
     Pack p = {.s = s, .from = s->node->in[0], .shape = s->node->shape, .along = -1};
     for (int i = 0; i < p.shape.rank; i++)

@@ -151,7 +151,7 @@ static void describe_move(Describe *d, const Step *s)
         d->to->bytes += 2 * d->rounds * inner * (double)d->at[SYM_N];
     else if (s->kind == STEP_zero)
         d->to->bytes += inner * (double)(s->place.buffer->lanes ? d->at[SYM_N] : d->at[SYM_S]);
-    else if (s->kind == STEP_scatter)
+    else if (s->kind == STEP_scatter || s->kind == STEP_pack)
         d->to->bytes += inner;
 }
 

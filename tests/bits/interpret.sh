@@ -28,3 +28,5 @@ for optimizer in 'Adam(0.01, global_clipnorm=0.1)' 'SGD(0.1, momentum=0.9, neste
     compare "$MODELS/rnn.model" --set "train.optimizer=$optimizer" --epochs 1
 done
 compare "$MODELS/lstm.model" --set samples=2600 --batch-size 2300
+compare "$MODELS/large.model" --layout rows
+compare "$MODELS/large.model" --layout columns

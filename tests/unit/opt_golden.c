@@ -1,5 +1,6 @@
 /* tests/golden/<pass>/<case>.graph: a graph, a line "----", and its text after
- * the pass. `test_opt_golden --bless` writes what the passes give now. */
+ * the pass (layout_rows: pass layout when rows stay in the lanes).
+ * `test_opt_golden --bless` writes what the passes give now. */
 #include "opt/opt.h"
 
 #include <dirent.h>
@@ -28,9 +29,15 @@ static void quantize(Graph *g)
     pass_quantize(g, &q);
 }
 
+static void rows(Graph *g)
+{
+    pass_layout(g, 50, LAYOUT_rows);
+}
+
 static const struct { const char *name; void (*run)(Graph *); } passes[] = {
     {"simplify", pass_simplify}, {"concat", pass_concat}, {"sink", pass_sink},
-    {"defer", pass_defer}, {"layout", columns}, {"observe", observe}, {"quantize", quantize},
+    {"defer", pass_defer}, {"layout", columns}, {"layout_rows", rows},
+    {"observe", observe}, {"quantize", quantize},
 };
 
 static int failures, cases;
