@@ -21,7 +21,7 @@ static const Span nowhere;
 
 static Engine *compile(Job *j, const Graph *g, const int64_t *sizes, const int64_t *profile)
 {
-    CodeOptions code = {.jit = {.diag = j->diag, .profile = profile}};
+    CodeOptions code = {.jit = {.diag = j->diag, .profile = profile, .rows = sizes[SYM_N]}};
     Engine *e = engine_new(j->arena, j->diag, j->unit->span, g, false, &code);
     if (e && trial_bind(j, e, sizes, j->threads))
         return e;

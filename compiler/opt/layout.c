@@ -33,15 +33,12 @@ static double padded(double n, double to)
 
 typedef struct { double work, columns; } Cost;
 
-/* Work of a product for one row, and what it costs with its last axis in the lanes.
- * Windows are far slower so: their kernels' gradients have no tiles of their own there. */
+/* Work of a product for one row, and what it costs with its last axis in the lanes. */
 static void add_product(Cost *cost, const Node *n)
 {
-    enum { WINDOWS = 16 };
     Contract c;
     Dim extent[LABELS_MOST];
     contract_of(n, &c);
-    double slow = contract_is_affine(&c) ? WINDOWS : 1;
     contract_extents(n, &c, extent);
     for (int t = 0; t < c.nterm; t++) {
         double work = 1, last = 1;
@@ -55,7 +52,7 @@ static void add_product(Cost *cost, const Node *n)
                 last = (double)count;
         }
         cost->work += work;
-        cost->columns += slow * work * padded(last, LANES) / last;
+        cost->columns += work * padded(last, LANES) / last;
     }
 }
 
