@@ -63,9 +63,11 @@ static void emit_stores(Emit *e, const Nest *nest, const Ix *index)
         }
         Ix at[RANK_MOST] = {{0}};
         memcpy(at, index, sizeof(Ix) * (size_t)nest->domain.rank);
-        if (s->axis >= 0)
-            at[s->axis] =
-                ix_add(e, ix_dim(e, s->start), ix_scale(e, at[s->axis], ix_const(s->step)));
+        for (int k = 0; k < s->ncut; k++) {
+            const Cut *c = &s->cut[k];
+            at[c->axis] =
+                ix_add(e, ix_dim(e, c->start), ix_scale(e, at[c->axis], ix_const(c->step)));
+        }
         store_element(e, &s->to, place_linear(e, &s->to, at, false), value);
     }
 }

@@ -127,11 +127,102 @@ V rows_store_emit(Emit *e, const Step *s)
     return e->fn;
 }
 
+/* ---- zeros ---- */
+
+static void zero_elements(Emit *e, LLVMTypeRef t, V base, V count)
+{
+    V whole = LLVMBuildAnd(e->b, count, const_i64(e, -(int64_t)e->width), "");
+    Loop l;
+    V i = loop_begin(e, &l, const_i64(e, 0), whole, e->width, NULL, 0);
+    store_plain(e, LLVMConstNull(type_lanes(e, t)), element_at(e, t, base, i));
+    loop_end(e, &l, NULL);
+    i = loop_begin(e, &l, whole, count, 1, NULL, 0);
+    store_plain(e, LLVMConstNull(t), element_at(e, t, base, i));
+    loop_end(e, &l, NULL);
+}
+
+/* Zeroes the indices [from, to) along an axis, with all that is behind it. */
+static void zero_run(Emit *e, const Place *p, Ix *index, int axis, V from, V to)
+{
+    Shape shape = place_shape(p);
+    LLVMTypeRef t = type_memory(e, p->buffer->dtype);
+    bool one_by_one = axis == 0 && p->buffer->outer - p->stacked > 0;
+    Ix rest = ix_const(p->buffer->lanes && !e->k->columns ? e->k->block : 1);
+    for (int i = axis + 1; i < shape.rank; i++) {
+        rest = ix_scale(e, rest, ix_dim(e, shape.d[i]));
+        index[i] = ix_const(0);
+    }
+    Loop l;
+    if (one_by_one) { /* rows of the block stand between the indices */
+        from = loop_begin(e, &l, from, to, 1, NULL, 0);
+        to = LLVMBuildAdd(e->b, from, const_i64(e, 1), "");
+    }
+    index[axis] = ix_of(from);
+    V count = LLVMBuildMul(e->b, LLVMBuildSub(e->b, to, from, ""), ix_value(e, rest), "");
+    zero_elements(e, t, place_at(e, p, place_linear(e, p, index, false)), count);
+    if (one_by_one)
+        loop_end(e, &l, NULL);
+}
+
+/* What lies around the cuts from `at` on, for the index of the axes before theirs. */
+static void zero_around(Emit *e, const Step *s, Ix *index, int axis, int at)
+{
+    Loop l;
+    if (at == s->ncut)
+        return;
+    const Cut *c = &s->cut[at];
+    Shape shape = place_shape(&s->place);
+    if (axis < c->axis) {
+        V i = loop_begin(e, &l, const_i64(e, 0), dim_emit(e, shape.d[axis]), 1, NULL, 0);
+        index[axis] = ix_of(i);
+        zero_around(e, s, index, axis + 1, at);
+        loop_end(e, &l, NULL);
+        return;
+    }
+    V start = dim_emit(e, c->start), size = dim_emit(e, c->size), all = dim_emit(e, shape.d[axis]);
+    V reach = LLVMBuildSub(e->b, size, const_i64(e, 1), "");
+    V step = const_i64(e, c->step < 0 ? -c->step : c->step);
+    reach = LLVMBuildMul(e->b, reach, step, "");
+    if (c->step < 0)
+        start = LLVMBuildSub(e->b, start, reach, "");
+    zero_run(e, &s->place, index, axis, const_i64(e, 0), start);
+    V i = loop_begin(e, &l, const_i64(e, 0), size, 1, NULL, 0);
+    V here = LLVMBuildAdd(e->b, start, LLVMBuildMul(e->b, i, step, ""), "");
+    index[axis] = ix_of(here);
+    zero_around(e, s, index, axis + 1, at + 1);
+    if (c->step != 1 && c->step != -1) {
+        V next = LLVMBuildAdd(e->b, here, step, "");
+        V less = LLVMBuildICmp(e->b, LLVMIntSLT, next, all, "");
+        zero_run(e, &s->place, index, axis, LLVMBuildAdd(e->b, here, const_i64(e, 1), ""),
+                 LLVMBuildSelect(e->b, less, next, all, ""));
+    }
+    loop_end(e, &l, NULL);
+    V end = LLVMBuildAdd(e->b, LLVMBuildAdd(e->b, start, reach, ""), const_i64(e, 1), "");
+    zero_run(e, &s->place, index, axis, end, all);
+}
+
+static void zero_padding(Emit *e, const Step *s)
+{
+    Ix index[RANK_MOST] = {{0}};
+    Loop l;
+    bool rows = s->place.buffer->lanes && e->k->columns;
+    if (rows)
+        e->row = ix_of(loop_begin(e, &l, const_i64(e, 0), frame_word(e, FRAME_rows), 1, NULL, 0));
+    zero_around(e, s, index, 0, 0);
+    if (rows)
+        loop_end(e, &l, NULL);
+}
+
 V zero_emit(Emit *e, const Step *s)
 {
     const Buffer *b = s->place.buffer;
     if (!function_begin(e, step_name(e->arena, s), MODE_flat, false))
         return e->fn;
+    if (s->ncut) {
+        zero_padding(e, s);
+        function_end(e);
+        return e->fn;
+    }
     Shape shape = place_shape(&s->place);
     Ix elements = inner_count(e, &shape);
     if (b->lanes)
@@ -141,15 +232,7 @@ V zero_emit(Emit *e, const Step *s)
         V first = LLVMBuildICmp(e->b, LLVMIntNE, frame_word(e, FRAME_first), const_i64(e, 0), "");
         count = LLVMBuildSelect(e->b, first, count, const_i64(e, 0), "");
     }
-    LLVMTypeRef t = type_memory(e, b->dtype);
-    V whole = LLVMBuildAnd(e->b, count, const_i64(e, -(int64_t)e->width), "");
-    Loop l;
-    V i = loop_begin(e, &l, const_i64(e, 0), whole, e->width, NULL, 0);
-    store_plain(e, LLVMConstNull(type_lanes(e, t)), element_at(e, t, base, i));
-    loop_end(e, &l, NULL);
-    i = loop_begin(e, &l, whole, count, 1, NULL, 0);
-    store_plain(e, LLVMConstNull(t), element_at(e, t, base, i));
-    loop_end(e, &l, NULL);
+    zero_elements(e, type_memory(e, b->dtype), base, count);
     function_end(e);
     return e->fn;
 }

@@ -67,12 +67,15 @@ typedef struct {
     Dim extent;    /* SLOT_final: the loop's extent */
 } Place;
 
+/* The index along an axis becomes start + step * i, i < size (concat, pad). */
+typedef struct { int axis, step; Dim start, size; } Cut;
+enum { CUTS_MOST = RANK_MOST + 1 };
+
 typedef struct {
     Node *value;   /* computed at the nest's index */
     Place to;
-    int axis;      /* -1, or: the index along it becomes start + step * i (concat, pad) */
-    Dim start;
-    int step;
+    int ncut;
+    Cut cut[CUTS_MOST]; /* one after the other */
 } Store;
 
 typedef struct {
@@ -108,6 +111,8 @@ struct Step {
     Place place;           /* what is read, written or zeroed */
     int port;              /* STEP_load, STEP_store */
     Buffer *outside;       /* the same: the caller's memory */
+    int ncut;              /* STEP_zero: what these reach is left alone; axes ascend */
+    Cut cut[CUTS_MOST];
     int level;             /* parameter phase */
     int number;            /* of its kernel, in order of the walk; a loop has none: -1 */
     LIST(Step *) body;

@@ -264,7 +264,7 @@ static void scan_carry_in(Seq *q, Node *in, Node *init, int loop)
     Buffer *b = lower_buffer(k, MEM_worker, in->dtype, true, inner,
                              in->name ? in->name : "carry");
     b->slots = 2;
-    lower_place_store(q, init, (Place){b, SLOT_first, -1, false, dim_int(0)}, -1, dim_int(0), 1);
+    lower_place_store(q, init, (Place){b, SLOT_first, -1, false, dim_int(0)}, NULL, 0);
     info->place = (Place){b, SLOT_now, loop, false, dim_int(0)};
 }
 
@@ -333,14 +333,14 @@ static void lower_scan(Seq *q, Node *n)
             continue;
         }
         lower_place_store(&inner, next,
-                          (Place){in->place.buffer, SLOT_next, loop, false, dim_int(0)}, -1,
-                          dim_int(0), 1);
+                          (Place){in->place.buffer, SLOT_next, loop, false, dim_int(0)}, NULL,
+                          0);
     }
     for (int i = 0; i < nstack && !k->why; i++) {
         Node *value = body->outputs.at[ncarry + i].node;
         if (INFO(value)->place.buffer != stack[i])
             lower_place_store(&inner, value, (Place){stack[i], SLOT_only, loop, true, dim_int(0)},
-                              -1, dim_int(0), 1);
+                              NULL, 0);
     }
     list_push(k->arena, q->steps, s);
     NodeInfo *info = INFO(n);

@@ -43,9 +43,9 @@ int lower_bound(const Seq *q, Node *n, bool same_index);
 int lower_nest(Seq *q, Shape domain, int least, Span span);
 /* Puts a node into a nest. */
 void lower_item(Seq *q, Node *n);
-/* Stores a value into a place, by the nest that makes it where that can be
- * (axis, start, step: see Store). Returns the step's index. */
-int lower_place_store(Seq *q, Node *value, Place to, int axis, Dim start, int step);
+/* Stores a value into a place (through cuts: see Store), by the nest that makes it
+ * where that can be. Returns the step's index. */
+int lower_place_store(Seq *q, Node *value, Place to, const Cut *cut, int ncut);
 /* concat and pad: the pieces are stored where they belong. */
 void lower_pieces(Seq *q, Node *n);
 

@@ -78,7 +78,7 @@ void lower_persistent(Kernel *k, const Graph *g, int last, const Output *o, bool
         info->nest && info->seq == q.steps && in_place(k, k->phases.at[last], info->nest, input);
     if (direct != early)
         return;
-    Store s = {o->node, to, -1, dim_int(0), 1};
+    Store s = {.value = o->node, .to = to};
     if (direct) {
         list_push(k->arena, &info->nest->stores, s);
         return;
@@ -100,7 +100,7 @@ void lower_output(Kernel *k, const Output *o)
     Seq q = lower_seq(k, phase);
     if (!shape_has_batch(&o->node->shape)) {
         Place to = {lower_port_buffer(k, port), SLOT_only, -1, false, dim_int(0)};
-        lower_place_store(&q, o->node, to, -1, dim_int(0), 1);
+        lower_place_store(&q, o->node, to, NULL, 0);
         if (o->role == ROLE_loss)
             k->loss_port = port;
         return;
@@ -111,7 +111,7 @@ void lower_output(Kernel *k, const Output *o)
         Buffer *b = lower_buffer(k, MEM_worker, o->node->dtype, true, shape_inner(&o->node->shape),
                                  o->name);
         from = (Place){b, SLOT_only, -1, false, dim_int(0)};
-        lower_place_store(&q, o->node, from, -1, dim_int(0), 1);
+        lower_place_store(&q, o->node, from, NULL, 0);
     } else {
         lower_touch(&q, NULL, o->node, false);
         from = info->place;
@@ -231,7 +231,7 @@ bool lower_is_flat(const Nest *nest)
                 return false;
     }
     for (int i = 0; i < nest->stores.n; i++)
-        if (nest->stores.at[i].axis >= 0 || !is_flat_operand(nest, nest->stores.at[i].value))
+        if (nest->stores.at[i].ncut || !is_flat_operand(nest, nest->stores.at[i].value))
             return false;
     return true;
 }

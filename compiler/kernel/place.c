@@ -90,7 +90,7 @@ void lower_need_buffer(Kernel *k, Node *n)
     bool lanes = info->cls == CLASS_row;
     info->place.buffer = lower_buffer(k, lanes ? MEM_worker : MEM_shared, n->dtype, lanes,
                                       shape_inner(&n->shape), lower_label(n));
-    Store s = {n, info->place, -1, dim_int(0), 1};
+    Store s = {.value = n, .to = info->place};
     list_push(k->arena, &info->nest->stores, s);
 }
 
@@ -172,24 +172,106 @@ void lower_item(Seq *q, Node *n)
     for (int i = 0; i < n->nin; i++)
         lower_touch(q, nest, n->in[i], reads_same_index(n, i));
     if (info->place.buffer) { /* it has a home already: a stack of its loop */
-        Store s = {n, info->place, -1, dim_int(0), 1};
+        Store s = {.value = n, .to = info->place};
         list_push(q->k->arena, &nest->stores, s);
     }
 }
 
 /* Stores a value into a place, by the nest that makes it where that can be.
  * Returns the step's index. */
-int lower_place_store(Seq *q, Node *value, Place to, int axis, Dim start, int step)
+int lower_place_store(Seq *q, Node *value, Place to, const Cut *cut, int ncut)
 {
     Shape domain = shape_inner(&value->shape);
     int at = lower_nest(q, domain, lower_bound(q, value, true), value->span);
     Nest *nest = q->steps->at[at]->nest;
     lower_touch(q, nest, value, true);
-    Store s = {value, to, axis, start, step};
+    Store s = {.value = value, .to = to, .ncut = ncut};
+    if (ncut)
+        memcpy(s.cut, cut, sizeof *cut * (size_t)ncut);
     list_push(q->k->arena, &nest->stores, s);
     if (!nest->name)
         nest->name = lower_label(value);
     return at;
+}
+
+/* ---- concat and pad ---- */
+
+/* Is pad n read by another pad alone, along a later axis? Then the two are one,
+ * and its own value is nowhere stored. */
+static bool is_inner_pad(const Node *n)
+{
+    const Node *user = NULL;
+    int uses = 0;
+    for (int i = 0; i < n->graph->nodes.n; i++)
+        for (int j = 0; j < n->graph->nodes.at[i]->nin; j++)
+            if (n->graph->nodes.at[i]->in[j] == n) {
+                user = n->graph->nodes.at[i];
+                uses++;
+            }
+    for (int i = 0; i < n->graph->outputs.n; i++)
+        uses += n->graph->outputs.at[i].node == n;
+    return uses == 1 && user && user->op == OP_pad &&
+           attr_int(user, ATTR_axis, 0) > attr_int(n, ATTR_axis, 0);
+}
+
+/* Stores a value where the cuts say; a row phase's joined tensor part by part,
+ * each by the nest that makes it. Returns the last step that stores. */
+static int store_pieces(Seq *q, Node *value, Place to, const Cut *cut, int ncut)
+{
+    if (value->op != OP_concat || (ncut && !q->rows) || ncut == CUTS_MOST)
+        return lower_place_store(q, value, to, cut, ncut);
+    Cut all[CUTS_MOST];
+    int axis = (int)attr_int(value, ATTR_axis, 0), last = 0;
+    all[0] = (Cut){axis - (shape_has_batch(&value->shape) ? 1 : 0), 1, dim_int(0), dim_int(0)};
+    if (ncut)
+        memcpy(all + 1, cut, sizeof *cut * (size_t)ncut);
+    for (int i = 0; i < value->nin; i++) {
+        all[0].size = value->in[i]->shape.d[axis];
+        int at = store_pieces(q, value->in[i], to, all, ncut + 1);
+        last = at > last ? at : last;
+        int64_t extent, sum;
+        if (dim_const(all[0].size, &extent) && dim_const(all[0].start, &sum))
+            all[0].start = dim_int(sum + extent);
+        else if (i + 1 < value->nin)
+            lower_fails(q->k, value, "joining tensors along an axis of run-time length");
+    }
+    return last;
+}
+
+/* Pads: what they put around is zeroed, the rest is stored. */
+static int store_pad(Seq *q, Node *n, Place to)
+{
+    int lead = shape_has_batch(&n->shape) ? 1 : 0, ncut = 0, at = RANK_MOST;
+    Cut cut[RANK_MOST];
+    Node *x = n;
+    do {
+        int axis = (int)attr_int(x, ATTR_axis, 0);
+        cut[--at] = (Cut){axis - lead, (int)attr_int(x, ATTR_step, 1),
+                          attr_get(x, ATTR_start)->u.dim, x->in[0]->shape.d[axis]};
+        ncut++;
+        x = x->in[0];
+    } while (x->op == OP_pad && is_inner_pad(x));
+    Step *zero = lower_step(q, STEP_zero);
+    zero->place = to;
+    zero->name = lower_label(n);
+    zero->ncut = ncut;
+    memcpy(zero->cut, cut + at, sizeof *cut * (size_t)ncut);
+    int behind = q->steps->n - 1;
+    if (q->rows) {
+        int last = store_pieces(q, x, to, cut + at, ncut);
+        return last > behind ? last : behind;
+    }
+    /* Levels: the step behind a zeroing one waits for it. */
+    Step *s = lower_step(q, STEP_nest);
+    s->nest = NEW(q->k->arena, Nest);
+    s->nest->domain = shape_inner(&x->shape);
+    s->nest->span = n->span;
+    s->nest->name = lower_label(n);
+    lower_touch(q, s->nest, x, true);
+    Store st = {.value = x, .to = to, .ncut = ncut};
+    memcpy(st.cut, cut + at, sizeof *cut * (size_t)ncut);
+    list_push(q->k->arena, &s->nest->stores, st);
+    return behind + 1;
 }
 
 /* concat and pad: the pieces are stored where they belong. */
@@ -197,39 +279,12 @@ void lower_pieces(Seq *q, Node *n)
 {
     NodeInfo *info = INFO(n);
     bool lanes = info->cls == CLASS_row;
+    if (n->op == OP_pad && is_inner_pad(n))
+        return;
     if (!info->place.buffer)
         info->place.buffer = lower_buffer(q->k, lanes ? MEM_worker : MEM_shared, n->dtype, lanes,
                                           shape_inner(&n->shape), lower_label(n));
-    int lead = shape_has_batch(&n->shape) ? 1 : 0;
-    int axis = (int)attr_int(n, ATTR_axis, 0) - lead, last = 0;
-    if (n->op == OP_pad) {
-        Step *zero = lower_step(q, STEP_zero);
-        zero->place = info->place;
-        zero->name = lower_label(n);
-        /* The pieces must come after it: a nest that stands earlier will not do. */
-        Node *x = n->in[0];
-        Step *s = lower_step(q, STEP_nest);
-        s->nest = NEW(q->k->arena, Nest);
-        s->nest->domain = shape_inner(&x->shape);
-        s->nest->span = n->span;
-        s->nest->name = lower_label(n);
-        lower_touch(q, s->nest, x, true);
-        Store st = {x, info->place, axis, attr_get(n, ATTR_start)->u.dim,
-                    (int)attr_int(n, ATTR_step, 1)};
-        list_push(q->k->arena, &s->nest->stores, st);
-        last = q->steps->n - 1;
-    } else {
-        Dim start = dim_int(0);
-        for (int i = 0; i < n->nin; i++) {
-            int at = lower_place_store(q, n->in[i], info->place, axis, start, 1);
-            last = at > last ? at : last;
-            int64_t extent, sum;
-            if (dim_const(n->in[i]->shape.d[axis + lead], &extent) && dim_const(start, &sum))
-                start = dim_int(sum + extent);
-            else if (i + 1 < n->nin)
-                lower_fails(q->k, n, "joining tensors along an axis of run-time length");
-        }
-    }
-    info->step = last;
+    info->step = n->op == OP_pad ? store_pad(q, n, info->place)
+                                 : store_pieces(q, n, info->place, NULL, 0);
     info->seq = q->steps;
 }

@@ -1,8 +1,10 @@
 /* pass_sink: slices, and reshapes by axes of one element, move towards the leaves.
  *
  *   slice(f(a, b))           ->  f(slice a, slice b)       f elementwise
- *   slice(contract(x, W))    ->  contract(x, slice W)      along an output label; not
- *                                                          where windows slide
+ *   slice(contract(x, W))    ->  contract(x, slice W)      along an output label; along
+ *                                                          one that windows slide over, the
+ *                                                          part of x that they meet
+ *   slice(pad(x))            ->  pad(slice x), pad(x)      along another axis; a pad cut down
  *   slice(concat(a, b))      ->  the parts of a and b that it covers
  *   slice(broadcast(x))      ->  broadcast(slice x)
  *   reshape(f(a, b))         ->  f(reshape a, reshape b)   [1, n] to [n] and the like
@@ -89,25 +91,72 @@ static Node *through_map(Graph *g, Node *x, Range r)
     return node_on(g, x, in);
 }
 
+/* The part of axis i of operand x that windows meet when label l runs through r;
+ * false where a length is not known. */
+static bool window_range(const ContractAxis *axis, const Dim *extent, int l, Range r, Range *part)
+{
+    int64_t start, size, other, reach = 0, from = 0;
+    if (r.step != 1 || !dim_const(r.start, &start) || !dim_const(r.size, &size) || size < 1)
+        return false;
+    for (int k = 0; k < axis->n; k++) {
+        if (!dim_const(extent[axis->label[k]], &other))
+            return false;
+        if (axis->label[k] == l)
+            from = axis->coef[k] * start;
+        reach += axis->coef[k] * ((axis->label[k] == l ? size : other) - 1);
+    }
+    *part = (Range){.step = 1, .start = dim_int(from), .size = dim_int(reach + 1)};
+    return true;
+}
+
 static Node *through_contract(Graph *g, Node *x, Range r)
 {
     Contract c;
+    Dim extent[LABELS_MOST];
     Node *in[2 * TERMS_MOST + 1];
     int acc = (int)attr_int(x, ATTR_acc, 0);
     contract_of(x, &c);
-    if (contract_is_affine(&c))
-        return NULL;
+    contract_extents(x, &c, extent);
+    bool slides = false;
     if (acc)
         in[0] = cut(g, x->in[0], r.axis, r);
     for (int t = 0; t < c.nterm; t++)
         for (int o = 0; o < 2; o++) {
             int k = acc + 2 * t + o;
             in[k] = x->in[k];
-            for (int i = 0; i < c.term[t].rank[o]; i++)
-                if (axis_label(&c.term[t].axis[o][i]) == r.axis)
-                    in[k] = cut(g, x->in[k], i, r);
+            for (int i = 0; i < c.term[t].rank[o]; i++) {
+                const ContractAxis *axis = &c.term[t].axis[o][i];
+                Range part = r;
+                bool sum = axis_label(axis) < 0, has = axis_label(axis) == r.axis;
+                for (int m = 0; sum && m < axis->n; m++)
+                    has |= axis->label[m] == r.axis;
+                if (sum && has && !window_range(axis, extent, r.axis, r, &part))
+                    return NULL;
+                slides |= sum && has;
+                if (has)
+                    in[k] = cut(g, in[k], i, part);
+            }
         }
+    if (!slides && contract_is_affine(&c))
+        return NULL;
+    if (c.written[r.axis])
+        return NULL;
     return node_on(g, x, in);
+}
+
+/* Along another axis the slice goes first; along the padded one the pad is cut
+ * down where x stays whole. */
+static Node *through_pad(Graph *g, Node *x, Range r)
+{
+    Range p = range_of(x);
+    int64_t lo, hi, start, size;
+    if (p.axis != r.axis)
+        return make_pad(g, cut(g, x->in[0], r.axis, r), p.axis, p.start, p.size, p.step);
+    if (r.step != 1 || p.step < 1 || !bounds(r, &lo, &hi) || !dim_const(p.start, &start) ||
+        !dim_const(x->in[0]->shape.d[p.axis], &size) || start < lo ||
+        start + (size - 1) * p.step > hi)
+        return NULL;
+    return make_pad(g, x->in[0], p.axis, dim_int(start - lo), r.size, p.step);
 }
 
 /* Along the joined axis: the parts covered, in the slice's order. */
@@ -163,6 +212,8 @@ static Node *sunk(Graph *g, Node *x, Node *slice)
         return through_concat(g, x, r);
     case OP_broadcast:
         return through_broadcast(g, x, slice, r);
+    case OP_pad:
+        return through_pad(g, x, r);
     default:
         return NULL;
     }

@@ -111,6 +111,32 @@ static void check_views(void)
     check(g, "views", "any");
 }
 
+/* Pads of pads, in either order, of what a nest makes, of joined parts; run-time lengths. */
+static void check_pads(void)
+{
+    Graph *g = graph_new(arena, "pads");
+    Node *x = data(g, "x", real, 3, 2, 3, 5), *y = node2(g, OP_mul, x, x);
+    Node *parts = make_concat(g, (Node *[]){y, node2(g, OP_add, x, y), x}, 3, 3);
+    Node *rows = make_pad(g, y, 1, dim_int(3), dim_int(7), 2);
+    result(g, "twice", make_pad(g, rows, 2, dim_int(1), dim_int(6), 1));
+    result(g, "shared", rows);
+    Node *last = make_pad(g, y, 3, dim_int(2), dim_int(8), 1);
+    result(g, "descending", make_pad(g, last, 1, dim_int(1), dim_int(3), 1));
+    Node *turned = make_pad(g, x, 2, dim_int(6), dim_int(9), -2);
+    result(g, "turned", make_pad(g, turned, 3, dim_int(5), dim_int(7), -1));
+    Node *joined = make_pad(g, parts, 1, dim_int(0), dim_int(4), 1);
+    joined = make_pad(g, joined, 2, dim_int(2), dim_int(5), 1);
+    result(g, "joined", make_pad(g, joined, 3, dim_int(0), dim_int(32), 2));
+    result(g, "parts", parts);
+    Node *t = timed(g, "t", 3);
+    Dim longer;
+    if (!dim_affine(t->shape.d[1], 1, 4, 1, &longer))
+        bug("a length has no form");
+    Node *before = make_pad(g, t, 1, dim_int(3), longer, 1);
+    result(g, "before", make_pad(g, node1(g, OP_neg, before), 2, dim_int(1), dim_int(5), 1));
+    check(g, "pads", "any");
+}
+
 static void check_reduces(void)
 {
     Graph *g = graph_new(arena, "reduces");
@@ -352,6 +378,7 @@ int main(int argc, char **argv)
         real = i ? DT_f64 : DT_f32;
         check_maps();
         check_views();
+    check_pads();
         check_reduces();
         check_products();
         check_bytes();
