@@ -190,6 +190,7 @@ V rows_store_emit(Emit *e, const Step *s);
 V zero_emit(Emit *e, const Step *s);
 V scatter_emit(Emit *e, const Step *s);
 enum { PACK_PARTS = 16 }; /* of a packed copy, a call each */
+V orthogonal_emit(Emit *e, const Step *s);
 enum { SCATTER_PARTS = 16 }; /* ranges of the table's rows, a call each */
 
 /* ---- nests (nest.c), phases (phase.c) ---- */

@@ -14,6 +14,7 @@ static V make_function(Emit *e, const Step *s, bool rows)
     case STEP_zero: return zero_emit(e, s);
     case STEP_scatter: return scatter_emit(e, s);
     case STEP_pack: return pack_emit(e, s);
+    case STEP_orthogonal: return orthogonal_emit(e, s);
     default: bug("a step of kind %d has no function", (int)s->kind);
     }
 }

@@ -91,7 +91,7 @@ typedef struct {
 
 typedef enum {
     STEP_nest, STEP_loop, STEP_batch, STEP_transpose, STEP_load, STEP_store, STEP_zero,
-    STEP_scatter, STEP_pack
+    STEP_scatter, STEP_pack, STEP_orthogonal
 } StepKind;
 
 extern const char *const step_kinds[]; /* for people */
@@ -104,8 +104,10 @@ struct Step {
     Dim extent;
     bool reverse;
     Node *node;            /* STEP_batch: the product; STEP_transpose: the operand;
-                              STEP_scatter: the sum; STEP_pack: the copy */
-    Place across[2];       /* STEP_batch: an operand transposed; no buffer: as it is */
+                              STEP_scatter: the sum; STEP_pack: the copy;
+                              STEP_orthogonal: the factor */
+    Place across[2];       /* STEP_batch: an operand transposed; no buffer: as it is.
+                              STEP_orthogonal: room to work in; the matrix */
     int vector;            /* STEP_batch: the operand with the axis across the lanes, or -1 */
     Buffer *panel;         /* STEP_batch: for a part of that operand; null: read as it lies */
     Place place;           /* what is read, written or zeroed */

@@ -223,6 +223,35 @@ static void lower_pack(Seq *q, Node *n)
     info->step = q->steps->n - 1;
 }
 
+/* One step for the whole matrix, with room for the reflections beside it; the matrix is read
+ * where it lies. */
+static void lower_orthogonal(Seq *q, Node *n)
+{
+    enum { LANES_MOST = 16 };
+    NodeInfo *info = INFO(n);
+    int64_t m, k;
+    Node *x = kernel_is_view(n->in[0]) || lower_is_leaf(n->in[0]) ? NULL : n->in[0];
+    if (!x || INFO(n)->cls != CLASS_param || !dim_const(n->shape.d[0], &m) ||
+        !dim_const(n->shape.d[1], &k)) {
+        lower_fails(q->k, n, "the orthogonal factor of anything but a parameter's first values");
+        return;
+    }
+    int64_t rows = m < k ? k : m, cols = m < k ? m : k;
+    int64_t pitch = (cols + LANES_MOST - 1) / LANES_MOST * LANES_MOST;
+    Shape work = shape_of(1, dim_int(rows * pitch + (rows + 2) * cols));
+    info->place.buffer = lower_buffer(q->k, MEM_shared, n->dtype, false, n->shape, lower_label(n));
+    lower_touch(q, NULL, x, false);
+    Step *s = lower_step(q, STEP_orthogonal);
+    s->node = n;
+    s->place = info->place;
+    s->across[0] = (Place){lower_buffer(q->k, MEM_shared, n->dtype, false, work, "reflections"),
+                           SLOT_only, -1, false, dim_int(0)};
+    s->across[1] = INFO(x)->place;
+    s->name = lower_label(n);
+    info->seq = q->steps;
+    info->step = q->steps->n - 1;
+}
+
 /* ---- scan ---- */
 
 static Shape stack_shape(Dim length, const Shape *inner)
@@ -409,7 +438,7 @@ void lower_node(Seq *q, Node *n)
         lower_scatter(q, n);
         return;
     case OP_orthogonal:
-        lower_fails(k, n, "this operation runs in the interpreter only");
+        lower_orthogonal(q, n);
         return;
     default:
         if (n->op == OP_sum_shards && q->rows)

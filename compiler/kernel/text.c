@@ -7,7 +7,7 @@
 static const char *const mem_names[] = {"port", "worker", "block", "shard", "shared"};
 
 const char *const step_kinds[] = {"nest", "loop",  "batch", "across",
-                                  "load", "store", "zero",  "scatter", "pack"};
+                                  "load", "store", "zero",  "scatter", "pack", "orthogonal"};
 
 static void print_place(FILE *f, const Place *p)
 {

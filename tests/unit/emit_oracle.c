@@ -296,6 +296,21 @@ static void check_random(void)
     check(g, "random", "int");
 }
 
+/* Matrices that are given, and one that is computed. */
+static void check_orthogonal(void)
+{
+    static const int sizes_of[][2] = {{1, 1}, {5, 5}, {19, 3}, {3, 19}, {40, 33}};
+    for (size_t i = 0; i < sizeof sizes_of / sizeof *sizes_of; i++) {
+        Graph *g = graph_new(arena, "orthogonal");
+        Node *x = param(g, "x", real, 2, sizes_of[i][0], sizes_of[i][1]);
+        Node *q = node1(g, OP_orthogonal, x);
+        result(g, "q", q);
+        result(g, "scaled", node2(g, OP_mul, make_const(g, 0.5), q));
+        result(g, "computed", node1(g, OP_orthogonal, node2(g, OP_add, x, make_const(g, 1))));
+        check(g, "orthogonal", "any");
+    }
+}
+
 /* An LSTM with peepholes over run-time length, outputs stacked, both ways. */
 static void check_scan(bool reverse)
 {
@@ -385,6 +400,7 @@ int main(int argc, char **argv)
         check_windows();
         check_indexed();
         check_random();
+        check_orthogonal();
         check_scan(false);
         check_scan(true);
     }
