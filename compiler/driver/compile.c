@@ -13,7 +13,6 @@ static bool read_options(Deploy *d)
 {
     const Options *o = d->job->options;
     Diag *diag = d->job->diag;
-    d->batch = 32;
     d->train = option_on(o, OPT_with_train);
     return option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
            option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
@@ -75,6 +74,7 @@ static bool compile(Deploy *d)
 {
     Job *j = d->job;
     const char *why;
+    j->session->scales_rate = d->train;
     d->init = unit_init(d->unit);
     if (!d->init || !read_weights(d))
         return false;
@@ -108,6 +108,8 @@ int command_compile(Job *j)
         !job_open(j, o->args.at[0], real, true))
         return 1;
     d->unit = j->unit;
+    if (!d->batch)
+        d->batch = d->train && d->unit->train ? d->unit->train->batch_size : 32;
     compile(d);
     return diag_exit_code(j->diag);
 }

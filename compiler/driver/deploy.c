@@ -61,7 +61,7 @@ static void add_derived(Deploy *d, const Graph *derived)
 
 /* ---- entries ---- */
 
-static int ports_of(Arena *a, const Graph *g, Role role, const Port **out)
+int deploy_ports(Arena *a, const Graph *g, Role role, const Port **out)
 {
     Port *p = NEW_ARRAY(a, Port, g->inputs.n + g->outputs.n + 1);
     int n = 0;
@@ -130,26 +130,52 @@ static bool take_lengths(Deploy *d, const Graph *g)
     return true;
 }
 
+/* What is carried from call to call, for the most rows. */
+void deploy_states(Deploy *d, const Graph *g)
+{
+    const Port *p;
+    int n = deploy_ports(d->arena, g, ROLE_state, &p);
+    for (int i = 0; i < n; i++) {
+        int64_t dim[RANK_MOST], lengths[SYM_MOST];
+        bool known = false;
+        for (int k = 0; k < d->tensors[BLOB_state].n; k++)
+            known = known || strcmp(d->tensors[BLOB_state].at[k].name, p[i].name) == 0;
+        memcpy(lengths, d->spec.lengths, sizeof lengths);
+        lengths[SYM_N] = d->batch;
+        for (int k = 0; k < p[i].shape.rank; k++)
+            dim[k] = dim_value(p[i].shape.d[k], lengths);
+        if (!known)
+            add_tensor(d, BLOB_state, ROLE_state, p[i].name, p[i].dtype, p[i].shape.rank, dim);
+    }
+}
+
 static bool add_predict(Deploy *d)
 {
     ObjectEntry e = {.name = "predict",
-                     .arg = {ARG_params, ARG_in, ARG_out, ARG_n, ARG_lengths, ARG_workspace},
+                     .arg = {ARG_params, ARG_state, ARG_in, ARG_out, ARG_n, ARG_lengths,
+                             ARG_workspace},
                      .parallel = true};
     if (!add_variants(d, &e, PIPELINE_predict))
         return false;
     const Graph *g = e.variant[0].graph;
-    e.nin = ports_of(d->arena, g, ROLE_data, &e.in);
-    e.nout = ports_of(d->arena, g, ROLE_result, &e.out);
+    e.nin = deploy_ports(d->arena, g, ROLE_data, &e.in);
+    e.nout = deploy_ports(d->arena, g, ROLE_result, &e.out);
     list_push(d->arena, &d->entries, e);
-    return take_lengths(d, g);
+    if (!take_lengths(d, g))
+        return false;
+    deploy_states(d, g);
+    return true;
 }
 
 bool deploy_entries(Deploy *d)
 {
-    if (!add_predict(d))
+    if (!add_predict(d) || (d->train && !deploy_training(d)))
         return false;
     d->spec.entry = d->entries.at;
     d->spec.nentry = d->entries.n;
+    d->spec.access = !d->spec.embed;
+    d->spec.load = !d->spec.embed && d->store;
+    d->spec.reset = d->spec.blob[BLOB_state].n > 0;
     return true;
 }
 

@@ -19,6 +19,10 @@ typedef struct {
     int64_t time;               /* the most of a length without a bound; 0: not given */
     LIST(ObjectEntry) entries;
     LIST(ObjectTensor) tensors[NBLOB];
+    LIST(ObjectTensor) sums;
+    bool scales_rate;           /* learning_rate is a factor: the model has no single one */
+    const char *const *figure;  /* names: loss, then metrics */
+    int nfigure;
     const char *length_name[SYM_MOST];
 } Deploy;
 
@@ -30,6 +34,15 @@ void deploy_blobs(Deploy *d);
 bool deploy_entries(Deploy *d);
 /* Bytes of workspace that every entry finds enough, of one worker. */
 int64_t deploy_workspace(const Deploy *d);
+
+/* ---- what its files share ---- */
+
+/* The ports of a role, in the graph's order. */
+int deploy_ports(Arena *a, const Graph *g, Role role, const Port **out);
+/* Makes room for the graph's ROLE_state ports. */
+void deploy_states(Deploy *d, const Graph *g);
+/* deploy_train.c: init, train_step, loss, figures. */
+bool deploy_training(Deploy *d);
 
 /* ---- header.c ---- */
 

@@ -1,6 +1,7 @@
 /* The header that is written beside an object, and what the object tells of itself. */
 #include "driver/deploy.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -59,21 +60,40 @@ static void add_argument(const Deploy *d, Text *t, const ObjectEntry *e, ArgKind
         for (int s = SYM_length; s < SYM_MOST; s++)
             if (d->spec.lengths[s])
                 text_add(t, "%sint32_t %s", (*count)++ ? ", " : "", d->length_name[s]);
-    } else if (kind != ARG_params || !d->spec.embed) {
+    } else if ((kind != ARG_params || !d->spec.embed) &&
+               (kind != ARG_state || d->spec.blob[BLOB_state].n)) {
         const char *s = text[kind];
-        bool writes = kind == ARG_params && e->trains;
+        bool writes = kind == ARG_params && e->writes;
         text_add(t, "%s%s", (*count)++ ? ", " : "", writes ? s + strlen("const ") : s);
+    }
+}
+
+/* A list of arguments, in lines of at most 100 columns after the first `taken`. */
+static void add_wrapped(Text *t, const char *args, int taken)
+{
+    while (*args) {
+        size_t n = strcspn(args, ",");
+        n += args[n] == ',';
+        if (taken + (int)n > 98) {
+            text_add(t, "\n   ");
+            taken = 3;
+        }
+        text_add(t, "%.*s", (int)n, args);
+        taken += (int)n;
+        args += n;
     }
 }
 
 static void add_prototype(const Deploy *d, Text *t, const ObjectEntry *e, bool parallel)
 {
     int count = 0;
-    text_add(t, "int32_t %s_%s%s(", d->spec.name, e->name, parallel ? "_parallel" : "");
+    Text args = {.arena = d->arena};
     for (int i = 0; e->arg[i] != ARG_none; i++)
-        add_argument(d, t, e, e->arg[i], &count);
+        add_argument(d, &args, e, e->arg[i], &count);
     if (parallel)
-        text_add(t, ",\n    int32_t threads, weft_parallel_for parallel_for, void *context");
+        text_add(&args, ", int32_t threads, weft_parallel_for parallel_for, void *context");
+    text_add(t, "int32_t %s_%s%s(", d->spec.name, e->name, parallel ? "_parallel" : "");
+    add_wrapped(t, text_string(&args), (int)strlen(d->spec.name) + (int)strlen(e->name) + 10);
     text_add(t, ");\n");
 }
 
@@ -127,6 +147,56 @@ static char *entry_upper(const Deploy *d, const ObjectEntry *e)
     return s;
 }
 
+/* A name as a part of a macro's. */
+static char *word(Arena *a, const char *name)
+{
+    char *s = arena_strdup(a, name);
+    for (char *p = s; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    return s;
+}
+
+static void add_tensors(const Deploy *d, Text *t, const char *what, const ObjectBlob *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        const ObjectTensor *x = &b->at[i];
+        text_add(t, "#define %s_%s_%s %lld /* %s", d->upper, what, word(d->arena, x->name),
+                 (long long)x->offset, c_type(x->dtype));
+        for (int k = 0; k < x->rank; k++)
+            text_add(t, "[%lld]", (long long)x->dim[k]);
+        text_add(t, " */\n");
+    }
+}
+
+/* Sizes of the caller's memory, and where a tensor lies in it. */
+static void add_blobs(const Deploy *d, Text *t)
+{
+    const ObjectBlob *params = &d->spec.blob[BLOB_params], *state = &d->spec.blob[BLOB_state];
+    if (d->spec.embed) {
+        add_define(d, t, "PARAMS_BYTES", params->bytes, "constants of the object");
+    } else {
+        add_define(d, t, "PARAMS_BYTES", params->bytes, "parameters; where each begins:");
+        add_tensors(d, t, "AT", params);
+    }
+    if (state->n)
+        add_define(d, t, "STATE_BYTES", state->bytes, "carried from call to call");
+    if (!d->train)
+        return;
+    add_define(d, t, "OPTIMIZER_BYTES", d->spec.blob[BLOB_optimizer].bytes,
+               "begins with double steps made, double epoch (yours to set), int32_t seed");
+    add_define(d, t, "METRICS", d->spec.sums.bytes / (int64_t)sizeof(double), "doubles of metrics");
+    text_add(t, "#define %s_FIGURES %d /* doubles of values:", d->upper, d->nfigure);
+    for (int i = 0; i < d->nfigure; i++)
+        text_add(t, "%s %s", i ? "," : "", d->figure[i]);
+    text_add(t, " */\n");
+    if (!d->scales_rate)
+        for (int i = 0; i < d->entries.n; i++)
+            if (d->entries.at[i].trains)
+                text_add(t, "#define %s_LEARNING_RATE %.17g /* the model's */\n", d->upper,
+                         d->entries.at[i].rate);
+}
+
 static void add_constants(const Deploy *d, Text *t)
 {
     add_define(d, t, "BATCH", d->batch, "the most rows of a call");
@@ -135,14 +205,13 @@ static void add_constants(const Deploy *d, Text *t)
             text_add(t, "#define %s_MOST_%s %lld /* the most of length %s */\n", d->upper,
                      d->length_name[s], (long long)d->spec.lengths[s], d->length_name[s]);
     const ObjectEntry *e = &d->entries.at[0];
+    add_blobs(d, t);
     for (int i = 0; i < e->nin; i++)
         text_add(t, "#define %s_IN_%s %lld /* elements of a row */\n", d->upper, e->in[i].name,
                  (long long)row_elements(d, &e->in[i]));
     for (int i = 0; i < e->nout; i++)
         text_add(t, "#define %s_OUT_%s %lld /* elements of a row */\n", d->upper, e->out[i].name,
                  (long long)row_elements(d, &e->out[i]));
-    add_define(d, t, "PARAMS_BYTES", d->spec.blob[BLOB_params].bytes,
-               d->spec.embed ? "constants of the object" : "");
     add_define(d, t, "WORKSPACE_BYTES", deploy_workspace(d), "enough for every function");
     for (int i = 0; i < d->entries.n; i++) {
         e = &d->entries.at[i];
@@ -155,28 +224,53 @@ static void add_constants(const Deploy *d, Text *t)
     }
 }
 
-static void add_predict(const Deploy *d, Text *t, const ObjectEntry *e)
+static void add_arrays(const Deploy *d, Text *t, const ObjectEntry *e)
 {
-    text_add(t, "\n/* Applies the model to n rows.\n");
     for (int i = 0; i < e->nin + e->nout; i++) {
         const Port *p = i < e->nin ? &e->in[i] : &e->out[i - e->nin];
+        if (!p->shape.rank)
+            continue;
         text_add(t, " *   %s: %s [n]", p->name, c_type(p->dtype));
         add_extents(d, t, p);
         text_add(t, "%s\n", i < e->nin ? ", read" : ", written");
     }
-    text_add(t, " *   workspace: %s_PREDICT_BYTES; what it holds before and after means "
-             "nothing */\n", d->upper);
+}
+
+/* What an entry does, by its name. */
+static const char *entry_doc(const Deploy *d, const ObjectEntry *e)
+{
+    static const struct { const char *name, *doc; } docs[] = {
+        {"predict", "Applies the model to n rows."},
+        {"init", "The first values of parameters and optimizer state, by a seed."},
+        {"loss", "Adds loss and metrics of n rows to the sums in metrics (zeros before the first "
+                 "rows).\n * Inputs are the data's fields, as they are stored."},
+        {"figures", "Loss and metrics from their sums."}};
+    if (e->trains)
+        return d->scales_rate
+                   ? "A step of training on n rows. The model's own learning rate is multiplied "
+                     "by learning_rate:\n * 1 leaves it as it is. Loss and metrics are added to "
+                     "the sums in metrics (zeros\n * before an epoch). Inputs are the data's "
+                     "fields, as they are stored."
+                   : "A step of training on n rows. Loss and metrics are added to the sums in "
+                     "metrics (zeros before\n * an epoch). Inputs are the data's fields, as they "
+                     "are stored.";
+    for (size_t i = 0; i < sizeof docs / sizeof *docs; i++)
+        if (strcmp(docs[i].name, e->name) == 0)
+            return docs[i].doc;
+    return "";
 }
 
 static void add_entries(const Deploy *d, Text *t)
 {
     for (int i = 0; i < d->entries.n; i++) {
         const ObjectEntry *e = &d->entries.at[i];
-        if (strcmp(e->name, "predict") == 0)
-            add_predict(d, t, e);
+        char *name = entry_upper(d, e);
+        text_add(t, "\n/* %s\n", entry_doc(d, e));
+        add_arrays(d, t, e);
+        text_add(t, " *   workspace: %s_%s_BYTES; what it holds before and after means nothing "
+                 "*/\n", d->upper, name);
         add_prototype(d, t, e, false);
         if (e->parallel) {
-            char *name = entry_upper(d, e);
             text_add(t, "/* The same on threads, to the bit: parallel_for is called with their "
                      "number as count.\n"
                      " * workspace: %s_%s_BYTES + (threads - 1) * %s_%s_THREAD_BYTES */\n",
@@ -184,6 +278,17 @@ static void add_entries(const Deploy *d, Text *t)
             add_prototype(d, t, e, true);
         }
     }
+    const char *n = d->spec.name;
+    if (d->spec.load)
+        text_add(t, "\n/* The trained parameters that were given when compiling. */\n"
+                 "int32_t %s_load(void *params);\n", n);
+    if (d->spec.access)
+        text_add(t, "\n/* Copies a parameter's values, by its name (\"dense/kernel\"). */\n"
+                 "int32_t %s_get(const void *params, const char *name, void *values);\n"
+                 "int32_t %s_set(void *params, const char *name, const void *values);\n", n, n);
+    if (d->spec.reset)
+        text_add(t, "\n/* The state before the first call. */\n"
+                 "int32_t %s_reset(void *state);\n", n);
 }
 
 char *deploy_header(const Deploy *d)

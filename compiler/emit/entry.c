@@ -44,7 +44,7 @@ static void list_formals(Making *k)
     const ObjectEntry *en = k->entry;
     for (int i = 0; en->arg[i] != ARG_none; i++) {
         ArgKind kind = en->arg[i];
-        if (kind == ARG_params && k->o->embed)
+        if ((kind == ARG_params && k->o->embed) || (kind == ARG_state && !k->o->blob[BLOB_state].n))
             continue;
         int count = kind == ARG_in ? en->nin : kind == ARG_out ? en->nout : 1;
         if (kind == ARG_lengths) {
@@ -105,6 +105,16 @@ static int64_t row_bytes(const Making *k, const Port *p)
     return n;
 }
 
+/* Which of the program's figures a port is. */
+static int64_t figure_index(const Making *k, const Port *p)
+{
+    const Program *from = k->program[0];
+    int64_t n = 0;
+    for (int i = 0; i < from->nport && &from->port[i] != p; i++)
+        n += from->port[i].role == ROLE_metric;
+    return n;
+}
+
 /* The place of a port; *head: bytes at the workspace's beginning that are taken. */
 static PortPlace place_port(const Making *k, const Port *p, int64_t rows, int64_t *head)
 {
@@ -114,6 +124,11 @@ static PortPlace place_port(const Making *k, const Port *p, int64_t rows, int64_
                                             [ROLE_state] = BLOB_state};
     const ObjectEntry *en = k->entry;
     PortPlace at = {.at = AT_workspace, .offset = *head};
+    if (en->figures && p->role == ROLE_scalar)
+        return (PortPlace){AT_blob, CONTROL_metrics,
+                           find_tensor(&k->o->sums, ROLE_metric, p->name)->offset, NULL};
+    if (en->figures) /* in the order of the array, the loss before them */
+        return (PortPlace){AT_blob, CONTROL_ports + en->nin, SLOT * (1 + figure_index(k, p)), NULL};
     switch (p->role) {
     case ROLE_data:
         return (PortPlace){AT_argument, CONTROL_ports + find_port(en->in, en->nin, p->name), 0,
@@ -178,8 +193,7 @@ static bool lay_out_variants(Making *k)
 
 /* ---- checks ---- */
 
-/* Returns `status` from the function where `bad`. */
-static void refuse(Emit *e, V bad, int status)
+void refuse(Emit *e, V bad, int status)
 {
     LLVMBasicBlockRef stop = LLVMAppendBasicBlockInContext(e->cx, e->fn, "refuse");
     LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->cx, e->fn, "good");
@@ -292,7 +306,7 @@ static V convert(Emit *e, V v, Dtype to)
 static void store_scalars(Making *k, V ws, int variant)
 {
     const Program *p = k->program[variant];
-    for (int i = 0; i < p->nport; i++)
+    for (int i = 0; i < p->nport && !k->entry->figures; i++)
         if (p->port[i].role == ROLE_scalar)
             LLVMBuildStore(k->e->b,
                            convert(k->e, scalar_value(k, p->port[i].name), p->port[i].dtype),
@@ -341,7 +355,12 @@ static void add_metrics(Making *k, V ws, int variant)
     Emit *e = k->e;
     V sums = find_formal(k, ARG_metrics), n = load_word(e, ws, CONTROL_lengths + SYM_N, e->index);
     const Program *p = k->program[variant];
-    if (!sums)
+    if (k->entry->figures) {
+        V loss = LLVMBuildLoad2(e->b, e->f64, at_byte(e, sums, SUMS_loss), "");
+        V count = LLVMBuildLoad2(e->b, e->f64, at_byte(e, sums, SUMS_rows), "");
+        LLVMBuildStore(e->b, LLVMBuildFDiv(e->b, loss, count, ""), find_formal(k, ARG_out));
+    }
+    if (!sums || k->entry->figures)
         return;
     V rows = LLVMBuildSIToFP(e->b, n, e->f64, "");
     for (int i = 0; i < p->nport; i++) {
@@ -357,11 +376,17 @@ static void add_metrics(Making *k, V ws, int variant)
     add_to(e, sums, SUMS_rows, rows);
 }
 
+/* The optimizer state's head: a step more, or as it is before the first. */
 static void count_step(Making *k)
 {
-    V state = find_formal(k, ARG_optimizer);
+    Emit *e = k->e;
+    V state = find_formal(k, ARG_optimizer), seed = find_formal(k, ARG_seed);
     if (k->entry->trains && state)
-        add_to(k->e, state, OPTIMIZER_step, LLVMConstReal(k->e->f64, 1));
+        add_to(e, state, OPTIMIZER_step, LLVMConstReal(e->f64, 1));
+    for (int i = 0; seed && state && i < OPTIMIZER_HEAD; i += SLOT)
+        LLVMBuildStore(e->b, LLVMConstNull(e->f64), at_byte(e, state, i));
+    if (seed && state)
+        LLVMBuildStore(e->b, seed, at_byte(e, state, OPTIMIZER_seed));
 }
 
 /* ---- functions ---- */

@@ -58,7 +58,14 @@ V walk_emit(Emit *e, const Walk *w);
 bool entry_emit(Arena *a, Emit *e, const ObjectSpec *o, ObjectEntry *entry, Program *const *p,
                 V (*constant)(Emit *, const ObjectTensor *));
 
-/* Small arithmetic for both. */
+/* access.c: functions on the caller's memory that run no program. */
+void access_emit(Emit *e, const ObjectSpec *o);
+/* A constant of bytes. */
+V bytes_global(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align);
+/* Returns `status` from the function at hand where `bad`. */
+void refuse(Emit *e, V bad, int status);
+
+/* Small arithmetic for all. */
 V load_word(Emit *e, V base, int word, LLVMTypeRef t);
 void store_word(Emit *e, V base, int word, V value);
 V widen(Emit *e, V v);        /* an i32 that is not negative, as e->index */

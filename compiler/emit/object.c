@@ -12,7 +12,7 @@ static LLVMTypeRef bytes_type(Emit *e, int64_t bytes)
     return LLVMArrayType2(e->i8, (uint64_t)bytes);
 }
 
-static V bytes_global(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align)
+V bytes_global(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align)
 {
     V g = LLVMAddGlobal(e->m, bytes_type(e, bytes), name);
     LLVMSetInitializer(g, LLVMConstStringInContext2(e->cx, at, (size_t)bytes, 1));
@@ -87,6 +87,7 @@ bool object_compile(Arena *a, ObjectSpec *o, const char **why)
     if (ok) {
         if (o->info)
             info_emit(e, o);
+        access_emit(e, o);
         hide(&m);
         module_finish(a, &m, o->form, &o->bytes);
     }

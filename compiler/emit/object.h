@@ -64,6 +64,9 @@ typedef struct {
     double rate;                      /* what the argument is divided by */
     bool trains;                      /* steps are counted; a loss that is not finite changes
                                          nothing */
+    bool figures;                     /* from sums (ROLE_scalar) to the loss's mean and the metrics'
+                                         values (ROLE_metric) in one array, the sole output */
+    bool writes;                      /* parameters */
     bool parallel;                    /* there is a form for several threads */
     int64_t base, worker;             /* made: workspace bytes, base + worker * threads */
 } ObjectEntry;
@@ -87,6 +90,9 @@ typedef struct ObjectSpec {
     int nentry;
     ObjectEntry *entry;
     const char *info;                 /* JSON text that NAME_info() returns */
+    bool access;                      /* NAME_get and NAME_set: parameters by name */
+    bool load;                        /* NAME_load: the parameters' values, which are given */
+    bool reset;                       /* NAME_reset: the state before the first call */
     /* made */
     Bytes bytes;
     int64_t code, constants;          /* bytes of sections */

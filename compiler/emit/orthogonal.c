@@ -127,7 +127,7 @@ V orthogonal_emit(Emit *e, const Step *s)
 {
     const Node *n = s->node;
     int64_t m = 0, k = 0;
-    if (!function_begin(e, function_name(e, "orthogonal", n->id, s->name), MODE_scalar, true))
+    if (!function_begin(e, step_name(e->arena, s), MODE_scalar, true))
         return e->fn;
     dim_const(n->shape.d[0], &m);
     dim_const(n->shape.d[1], &k);

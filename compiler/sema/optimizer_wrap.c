@@ -59,14 +59,17 @@ static bool scale_rate(Expander *x, Wrap *w, Scope *formals, Span at)
     if (w->rate->shape.rank != 0)
         return error_at(x->d, at, "learning_rate must be one number, not %s",
                         shape_words(x, w->rate));
-    if (!p->on)
+    if (!p->on && !x->session->scales_rate)
         return true;
     Node *scale = graph_find_input(x->g, ROLE_scalar, "learning_rate_scale");
     if (!scale)
         scale = graph_input(x->g, ROLE_scalar, "learning_rate_scale", DT_f64, (Shape){0}, at);
-    Node *low = node2(x->g, OP_max, node2(x->g, OP_mul, w->rate, scale),
-                      make_const(x->g, p->min_lr));
-    w->rate = node2(x->g, OP_min, low, w->rate);
+    Node *scaled = node2(x->g, OP_mul, w->rate, scale);
+    if (x->session->scales_rate)
+        w->rate = scaled;
+    else
+        w->rate = node2(x->g, OP_min, node2(x->g, OP_max, scaled, make_const(x->g, p->min_lr)),
+                        w->rate);
     scope_set(x->a, formals, "learning_rate", val_tensor(w->rate, at));
     return true;
 }

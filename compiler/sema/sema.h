@@ -69,6 +69,8 @@ typedef struct Session {
     SchemaFn schema;
     GenerateFn generate;
     void *schema_context;
+    bool scales_rate;             /* every learning rate is multiplied by the scalar
+                                     learning_rate_scale, whatever the train block says */
     ReaderParamFn reader_param;   /* may be null: then --set reaches no positional argument */
     const char *train_name, *model_name;  /* --train, --model; may be null */
     struct Definitions *prelude;  /* found on first use */
