@@ -146,6 +146,15 @@ static bool run_defer(Runner *r)
     return true;
 }
 
+static bool run_stream(Runner *r)
+{
+    const PassOptions *o = r->options;
+    if (!stream_make(r->graph, r->unit->session->diag, o->stream))
+        return false;
+    r->graph = o->streaming == STREAM_block ? stream_block(o->stream) : o->stream->step;
+    return true;
+}
+
 static bool run_layout(Runner *r)
 {
     int64_t rows = r->options->rows;
@@ -267,6 +276,8 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
                                 PASS_defer,    PASS_simplify, PASS_layout};
     static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
                                  PASS_sink,    PASS_simplify, PASS_layout};
+    static const Pass stream[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat, PASS_sink,
+                                  PASS_simplify, PASS_stream, PASS_simplify, PASS_layout};
     static const Pass gradient[] = {PASS_forward, PASS_simplify, PASS_grad};
     const Pass *passes = infer;
     int n = sizeof infer / sizeof *infer;
@@ -276,6 +287,9 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
     } else if (which == PIPELINE_gradient) {
         passes = gradient;
         n = sizeof gradient / sizeof *gradient;
+    } else if (p->streaming) {
+        passes = stream;
+        n = sizeof stream / sizeof *stream;
     }
     Runner r = {.unit = u, .which = which, .options = p};
     bool ok = true;
@@ -293,7 +307,7 @@ void pass_apply(Pass pass, Graph *g)
     const PassOptions options = {.rows = 50, .layout = LAYOUT_columns};
     Runner r = {.graph = g, .options = &options};
     if (pass < PASS_simplify || pass == PASS_quantize || pass == PASS_grad ||
-        pass == PASS_optimizer)
+        pass == PASS_optimizer || pass == PASS_stream)
         bug("pass %s cannot run on a graph alone", pass_info[pass].name);
     pass_function[pass](&r);
     verify(g, pass_info[pass].name);
@@ -330,6 +344,8 @@ bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p)
     *p = (PassOptions){.dump = -1, .stop = -1};
     p->time = option_on(o, OPT_time_passes);
     p->check_bits = option_on(o, OPT_check_bits);
+    p->streaming = option_on(o, OPT_stream) ? STREAM_step : STREAM_no;
+    p->stream = NEW(a, Stream);
     const char *dump = o->value[OPT_dump_after], *stop = o->value[OPT_stop_after];
     bool ok = true;
     const char *layout = o->value[OPT_layout];

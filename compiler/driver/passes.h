@@ -9,6 +9,7 @@
 
 #include "driver/options.h"
 #include "opt/opt.h"
+#include "opt/stream.h"
 #include "sema/sema.h"
 
 typedef enum {
@@ -25,6 +26,9 @@ typedef struct {
 } PassInfo;
 extern const PassInfo pass_info[NPASS];
 
+/* Of an inference graph: all of it, one time step, or a run-time number of them. */
+typedef enum { STREAM_no, STREAM_step, STREAM_block } Streaming;
+
 /* What the command line asks of the runner. */
 typedef struct {
     unsigned disabled;       /* bit by Pass */
@@ -35,6 +39,8 @@ typedef struct {
     Layout layout;           /* for pass layout */
     int64_t rows;            /* of the batches expected; 0: the train block's batch_size */
     Quantize *quantize;      /* null: floats; of pipelines without a gradient */
+    Streaming streaming;     /* for the pipelines predict and serve */
+    Stream *stream;          /* filled then */
 } PassOptions;
 
 /* Reads --dump-after, --stop-after, --disable, --time-passes, --check-bits. */
