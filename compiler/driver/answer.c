@@ -59,23 +59,23 @@ static json_t *answer_json(const Job *j, const Answer *x, int64_t sample)
     return o;
 }
 
-static void write_json(const Job *j, const Answer *x, int n, int64_t count)
+/* The answers for a sample, which is called `what` number `number`. */
+static void write_json(const Job *j, const Answer *x, int n, int64_t sample, const char *what,
+                       int64_t number)
 {
-    for (int64_t i = 0; i < count; i++) {
-        json_t *o = json_pack("{s:s,s:I}", "event", "prediction", "sample", (json_int_t)i);
-        for (int k = 0; k < n; k++) {
-            json_t *one = answer_json(j, &x[k], i);
-            if (n == 1)
-                json_object_update(o, one);
-            else
-                json_object_set(o, x[k].name, one);
-            json_decref(one);
-        }
-        char *text = json_dumps(o, JSON_COMPACT);
-        puts(text ? text : "{}");
-        free(text);
-        json_decref(o);
+    json_t *o = json_pack("{s:s,s:I}", "event", "prediction", what, (json_int_t)number);
+    for (int k = 0; k < n; k++) {
+        json_t *one = answer_json(j, &x[k], sample);
+        if (n == 1)
+            json_object_update(o, one);
+        else
+            json_object_set(o, x[k].name, one);
+        json_decref(one);
     }
+    char *text = json_dumps(o, JSON_COMPACT);
+    puts(text ? text : "{}");
+    free(text);
+    json_decref(o);
 }
 
 /* ---- CSV and tables ---- */
@@ -181,9 +181,52 @@ bool answers_write(Job *j, const Answer *x, int n, int64_t count)
     if (out)
         return error_at(j->diag, nowhere, "--out %s: expected a name that ends in .csv or .npy",
                         out);
-    if (j->json)
-        write_json(j, x, n, count);
-    else
+    for (int64_t i = 0; j->json && i < count; i++)
+        write_json(j, x, n, i, "sample", i);
+    if (!j->json)
         write_table(j, x, n, count);
     return true;
+}
+
+/* ---- step by step ---- */
+
+static void put_line(const Cells *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const char *s = c->at[i];
+        bool quote = strpbrk(s, ",\"\n") != NULL;
+        printf(quote ? "%s\"" : "%s", i ? "," : "");
+        for (; *s; s++)
+            printf(*s == '"' ? "\"\"" : "%c", *s);
+        printf(quote ? "\"" : "");
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+void answers_begin(const Job *j, const Answer *x, int n)
+{
+    Arena *a = arena_new();
+    Cells c = {0};
+    list_push(a, &c, "step");
+    for (int k = 0; k < n; k++)
+        add_header(j, a, &x[k], n > 1, true, &c);
+    if (!j->json)
+        put_line(&c);
+    arena_free(a);
+}
+
+void answers_step(const Job *j, const Answer *x, int n, int64_t step)
+{
+    Arena *a = arena_new();
+    Cells c = {0};
+    list_push(a, &c, (const char *)arena_printf(a, "%lld", (long long)step));
+    for (int k = 0; k < n; k++)
+        add_cells(j, a, &x[k], 0, true, &c);
+    if (j->json)
+        write_json(j, x, n, 0, "step", step);
+    else
+        put_line(&c);
+    fflush(stdout);
+    arena_free(a);
 }

@@ -132,7 +132,7 @@ static const Image *fit_picture(Arena *a, const DataArray *x, const int64_t *wan
     return image_resize(a, fit, want[0], want[1]);
 }
 
-static bool store_value(char *to, Dtype dtype, int64_t i, double v)
+bool feed_value(char *to, Dtype dtype, int64_t i, double v)
 {
     switch (dtype) {
     case DT_f32: ((float *)to)[i] = (float)v; return true;
@@ -169,7 +169,7 @@ static bool gather_file(Job *j, Feed *f, int file, const int64_t *want, int64_t 
         double v = picture ? picture->data[i]
                            : dataset_value(ds, 0, false, i / product(x->dim, x->rank),
                                            i % product(x->dim, x->rank));
-        if (!store_value(f->memory + (*done * wanted + i) * size, f->dtype, 0, v))
+        if (!feed_value(f->memory + (*done * wanted + i) * size, f->dtype, 0, v))
             return error_at(j->diag, nowhere, "%s: sample %lld holds %g, which is no %s as the "
                             "input %s wants it", f->paths.at[file], (long long)(i / wanted), v,
                             dtype_name(f->dtype), f->name);

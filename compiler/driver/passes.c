@@ -346,6 +346,7 @@ bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p)
     p->check_bits = option_on(o, OPT_check_bits);
     p->streaming = option_on(o, OPT_stream) ? STREAM_step : STREAM_no;
     p->stream = NEW(a, Stream);
+    p->rows = p->streaming ? 1 : 0;
     const char *dump = o->value[OPT_dump_after], *stop = o->value[OPT_stop_after];
     bool ok = true;
     const char *layout = o->value[OPT_layout];

@@ -126,7 +126,11 @@ static bool predict(Job *j, bool *stopped)
     if (!init)
         return false;
     Store *store = store_new(j->arena, init, false);
-    if (!job_read_weights(j, store, path) || !choose_pipeline(j, &p))
+    if (!job_read_weights(j, store, path))
+        return false;
+    if (j->passes.streaming)
+        return predict_stream(j, store, stopped);
+    if (!choose_pipeline(j, &p))
         return false;
     if (p.nfeed == 0)
         return unsupported_at(j->diag, j->unit->span, "a model without inputs predicts nothing");
@@ -146,7 +150,12 @@ int command_predict(Job *j)
     const Options *o = j->options;
     Dtype real;
     bool stopped = false;
-    if (o->args.n < 2) {
+    if (j->passes.streaming && o->args.n != 1) {
+        error_at(j->diag, nowhere, "weft predict --stream takes one FILE.model or run folder and "
+                 "reads the steps from stdin, found %d arguments", o->args.n);
+        return 1;
+    }
+    if (o->args.n < 2 && !j->passes.streaming) {
         error_at(j->diag, nowhere, "weft predict takes a FILE.model or run folder and then one or "
                  "more files of samples");
         return 1;

@@ -35,7 +35,18 @@ bool feeds_are_raw(const Feed *feed, int n);
  * converted; run-time lengths are found. Reports what does not fit. */
 bool feeds_gather(Job *j, const Graph *g, Feed *feed, int n, int64_t lengths[SYM_MOST]);
 
+/* Element i of memory of the dtype becomes v; false where it has no such value. */
+bool feed_value(char *to, Dtype dtype, int64_t i, double v);
+
 /* To --out, --json or a table on stdout. */
 bool answers_write(Job *j, const Answer *answer, int n, int64_t count);
+
+/* One after another to stdout, at once: lines of CSV below the names, or --json's. The
+ * answers hold one sample, that of step `step`, counted from 1. */
+void answers_begin(const Job *j, const Answer *answer, int n);
+void answers_step(const Job *j, const Answer *answer, int n, int64_t step);
+
+/* weft predict --stream, once the model is open: steps from stdin. */
+bool predict_stream(Job *j, Store *store, bool *stopped);
 
 #endif

@@ -77,6 +77,33 @@ void store_reset_states(Store *s)
             memset(memory_of(s, &s->at.at[i]), 0, s->at.at[i].bytes);
 }
 
+void store_begin_streams(Store *s, const Store *from, const Graph *reset, int64_t rows)
+{
+    Arena *a = arena_new();
+    int64_t lengths[SYM_MOST] = {[SYM_N] = rows};
+    Value *in = NEW_ARRAY(a, Value, reset->inputs.n + 1);
+    Value *out = NEW_ARRAY(a, Value, reset->outputs.n + 1);
+    for (int i = 0; i < reset->inputs.n; i++) {
+        const Node *n = reset->inputs.at[i];
+        Role role = (Role)attr_int(n, ATTR_role, NROLE);
+        Kept *k = (Kept *)store_find(from, role, attr_str(n, ATTR_name));
+        if (!k)
+            bug("%s %s has no value", role_name(role), attr_str(n, ATTR_name));
+        in[i] = (Value){.dtype = k->dtype, .rank = k->rank, .count = 1, .data = k->memory};
+        for (int d = 0; d < k->rank; d++) {
+            in[i].dim[d] = k->dim[d];
+            in[i].count *= k->dim[d];
+        }
+    }
+    graph_eval(a, reset, (EvalSizes){lengths, SYM_MOST}, in, out, false);
+    for (int i = 0; i < reset->outputs.n; i++) {
+        Kept *k = (Kept *)store_find(s, ROLE_state, reset->outputs.at[i].name);
+        if (k)
+            memcpy(memory_of(s, k), out[i].data, k->bytes);
+    }
+    arena_free(a);
+}
+
 void store_init(Store *s, const Graph *init, int32_t seed)
 {
     Arena *a = arena_new();

@@ -36,6 +36,9 @@ void *store_add(Store *s, Role role, const char *name, Dtype dtype, int rank, co
 void store_add_states(Store *s, const Engine *e, int64_t rows, const int64_t *lengths);
 /* Zeroes the states. */
 void store_reset_states(Store *s);
+/* Sets the states of `rows` streams to what a stream begins with: the outputs of `reset`
+ * (opt/stream.h), whose parameters and buffers are those of `from`. */
+void store_begin_streams(Store *s, const Store *from, const Graph *reset, int64_t rows);
 
 /* Fills it with initial values. */
 void store_init(Store *s, const Graph *init, int32_t seed);

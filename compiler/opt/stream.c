@@ -24,6 +24,7 @@ typedef struct {
     Node **line;       /* by id: its past and its newest step, oldest first */
     Node ***carried;   /* by id of a scan that walks: its body's outputs */
     Node **initial;    /* by id in g: its copy in `reset` */
+    Node **before;     /* by id in g: in `reset`, one step of what stands before t = 0 */
     Node *position;    /* i32: steps before this one */
 } Step;
 
@@ -58,6 +59,24 @@ static Node *copy_resized(Graph *to, const Node *n, Node *const *in, int axis, D
     Node *c = node_new(to, n->op, n->span, in, n->nin, attr, n->nattr);
     c->name = n->name;
     return c;
+}
+
+/* The label of time has the extent 1, wherever it was written. */
+static Node *product_copy(Graph *to, const Node *n, Node *const *in, int axis)
+{
+    Contract c;
+    contract_of(n, &c);
+    if (axis < 0 || !c.written[axis])
+        return stream_copy(to, n, in);
+    c.written[axis] = 1;
+    Attr attr[8];
+    memcpy(attr, n->attr, sizeof *attr * (size_t)n->nattr);
+    for (int i = 0; i < n->nattr; i++)
+        if (attr[i].key == ATTR_spec)
+            attr[i] = attr_of_str(ATTR_spec, contract_text(to->arena, &c));
+    Node *made = node_new(to, n->op, n->span, in, n->nin, attr, n->nattr);
+    made->name = n->name;
+    return made;
 }
 
 /* ---- state ---- */
@@ -174,6 +193,63 @@ static Node *need_at_step(Step *p, const Node *by, Node *n, int axis, int64_t sh
 
 /* ---- the past ---- */
 
+/* A padded sequence, or what is computed from one, before the first step of the model's
+ * input: padding is zeros, operations work on what their operands have there. */
+static Node *before_start(Step *p, Node *n)
+{
+    const Motion *m = &p->f->at[n->id];
+    Shape s = n->shape;
+    s.d[m->axis] = dim_int(1);
+    if (p->before[n->id])
+        return p->before[n->id];
+    if (n->op == OP_pad && stream_source(p->f, n) != n) {
+        if (p->f->at[stream_source(p->f, n)->id].shift)
+            fail(p->f, n, "this pads what was computed from padding: a stream would need both");
+        return p->before[n->id] = zeros(p->reset, n->dtype, s);
+    }
+    if (stream_source(p->f, n) != n)
+        return p->before[n->id] = before_start(p, n->in[0]);
+    Node **in = NEW_ARRAY(p->f->scratch, Node *, n->nin + 1);
+    for (int k = 0; k < n->nin; k++) {
+        const Motion *x = &p->f->at[n->in[k]->id];
+        int behind = stream_axis(n, k, m->axis);
+        if (x->varies && x->axis < 0)
+            fail(p->f, n, "padding meets an input that a stream does not know before it begins");
+        else if (x->axis < 0 && behind >= 0 && !dim_is(n->in[k]->shape.d[behind], 1))
+            fail(p->f, n, "before this window stands padding with another value than zero: a "
+                 "stream pads with zeros alone");
+        if (p->f->failed)
+            return NULL;
+        in[k] = x->axis < 0 ? initial_value(p, n->in[k]) : before_start(p, n->in[k]);
+        if (!in[k])
+            return NULL;
+        if (x->axis >= 0 && n->op == OP_contract) { /* as many as its window has */
+            Shape w = in[k]->shape;
+            w.d[x->axis] = dim_int(x->shift - m->shift - stream_delay(p->f, n, k) + 1);
+            in[k] = make_broadcast(p->reset, in[k], w);
+        }
+    }
+    return p->before[n->id] = n->op == OP_contract
+                                  ? product_copy(p->reset, n, in, m->axis)
+                                  : copy_resized(p->reset, n, in, m->axis, dim_int(1));
+}
+
+/* The past of a sequence before the first step, oldest first. */
+static Node *first_past(Step *p, Node *source)
+{
+    const Motion *m = &p->f->at[source->id];
+    Shape s = source->shape;
+    int64_t padded = m->shift < m->depth ? m->shift : m->depth;
+    s.d[m->axis] = dim_int(m->depth - padded);
+    Node *none = m->depth > padded ? zeros(p->reset, source->dtype, s) : NULL;
+    Node *one = padded ? before_start(p, source) : NULL;
+    if (!one)
+        return padded ? NULL : none;
+    s.d[m->axis] = dim_int(padded);
+    one = make_broadcast(p->reset, one, s);
+    return none ? make_concat(p->reset, (Node *[]){none, one}, 2, m->axis) : one;
+}
+
 /* The steps of n before its newest, oldest first, and that one. */
 static Node *line_of(Step *p, Node *source)
 {
@@ -181,11 +257,11 @@ static Node *line_of(Step *p, Node *source)
     Node *now = p->value[source->id];
     if (!m->depth || p->line[source->id])
         return m->depth ? p->line[source->id] : now;
-    Shape s = now->shape;
-    s.d[m->axis] = dim_int(m->depth);
+    Node *first = first_past(p, source);
+    if (!first)
+        return NULL;
     const char *name = source->name ? source->name : op_info[source->op].name;
-    Node *past = new_state(p, arena_printf(p->s->arena, "%s/past", name),
-                           zeros(p->reset, now->dtype, s), source->span);
+    Node *past = new_state(p, arena_printf(p->s->arena, "%s/past", name), first, source->span);
     Node *line = make_concat(p->s, (Node *[]){past, now}, 2, m->axis);
     next_state(p, past, make_slice(p->s, line, m->axis, dim_int(1), dim_int(m->depth), 1));
     return p->line[source->id] = line;
@@ -198,7 +274,7 @@ static Node *past_of(Step *p, Node *n, int64_t delay, int64_t size)
         return p->value[n->id];
     Node *source = stream_source(p->f, n), *line = line_of(p, source);
     const Motion *m = &p->f->at[source->id];
-    if (size == m->depth + 1)
+    if (!line || size == m->depth + 1)
         return line;
     return make_slice(p->s, line, m->axis, dim_int(m->depth + 1 - delay - size), dim_int(size), 1);
 }
@@ -277,24 +353,6 @@ static Node *result_value(Step *p, Node *n)
     return make_reshape(p->s, out, s);
 }
 
-/* The label of time has the extent 1, wherever it was written. */
-static Node *product_copy(Step *p, const Node *n, Node *const *in, int axis)
-{
-    Contract c;
-    contract_of(n, &c);
-    if (axis < 0 || !c.written[axis])
-        return stream_copy(p->s, n, in);
-    c.written[axis] = 1;
-    Attr attr[8];
-    memcpy(attr, n->attr, sizeof *attr * (size_t)n->nattr);
-    for (int i = 0; i < n->nattr; i++)
-        if (attr[i].key == ATTR_spec)
-            attr[i] = attr_of_str(ATTR_spec, contract_text(p->s->arena, &c));
-    Node *made = node_new(p->s, n->op, n->span, in, n->nin, attr, n->nattr);
-    made->name = n->name;
-    return made;
-}
-
 /* Operand k of n as the step reads it. */
 static Node *operand(Step *p, Node *n, int k)
 {
@@ -332,7 +390,7 @@ static Node *step_value(Step *p, Node *n)
         if (!(in[k] = operand(p, n, k)))
             return NULL;
     if (n->op == OP_contract)
-        return product_copy(p, n, in, m->axis);
+        return product_copy(p->s, n, in, m->axis);
     return copy_resized(p->s, n, in, m->axis, dim_int(1));
 }
 
@@ -361,6 +419,9 @@ static void check_length(Step *p)
         const Attr *d = attr_get(n, ATTR_dim), *l = attr_get(n, ATTR_length);
         if (mentions(n->shape.d, n->shape.rank, sym) || (d && d->u.dim.sym == sym) ||
             (l && l->u.dim.sym == sym)) {
+            for (int k = i; !n->span.file && k < p->s->nodes.n; k++) /* its first user's place */
+                if (p->s->nodes.at[k]->nin && p->s->nodes.at[k]->span.file)
+                    n = p->s->nodes.at[k];
             fail(p->f, n, "the length of the whole sequence is used here: a stream has none");
             return;
         }
@@ -430,7 +491,8 @@ bool stream_make(Graph *g, Diag *d, Stream *out)
     Step p = {.f = &f, .g = g, .s = graph_new(g->arena, g->name),
               .reset = graph_new(g->arena, arena_printf(g->arena, "%s reset", g->name)),
               .value = NEW_ARRAY(scratch, Node *, n), .line = NEW_ARRAY(scratch, Node *, n),
-              .carried = NEW_ARRAY(scratch, Node **, n), .initial = NEW_ARRAY(scratch, Node *, n)};
+              .carried = NEW_ARRAY(scratch, Node **, n), .initial = NEW_ARRAY(scratch, Node *, n),
+              .before = NEW_ARRAY(scratch, Node *, n)};
     copy_lengths(p.s, g);
     copy_lengths(p.reset, g);
     bool ok = stream_flow(&f) && make_step(&p);

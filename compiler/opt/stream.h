@@ -36,6 +36,7 @@ typedef struct {
     int64_t shift;     /* at step t (from 0) its newest element has index t + shift, shift >= 0 */
     int64_t depth;     /* so many steps before the newest are read */
     bool varies;       /* depends on an input of the model or on a state */
+    bool late;         /* depends on the last of all steps: without time, of the newest so far */
     bool walks;        /* a scan over time */
 } Motion;
 

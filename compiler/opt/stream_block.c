@@ -23,7 +23,7 @@ typedef struct {
 
 static Shape without_axis(Shape s, int axis)
 {
-    for (int i = axis; i + 1 < s.rank; i++)
+    for (int i = axis; axis >= 0 && i + 1 < s.rank; i++)
         s.d[i] = s.d[i + 1];
     s.rank -= axis >= 0;
     return s;

@@ -221,15 +221,11 @@ Node *stream_source(const Flow *f, Node *n)
 }
 
 /* n is read `by` steps behind its newest element. */
-static bool need_past(Flow *f, Node *n, int64_t by)
+static void need_past(Flow *f, Node *n, int64_t by)
 {
     Node *source = stream_source(f, n);
     Motion *m = &f->at[source->id];
-    if (by && m->shift)
-        return fail(f, source, "a window reads values that were computed from padding: a stream "
-                    "wants the padding directly before the window");
     m->depth = by > m->depth ? by : m->depth;
-    return true;
 }
 
 static bool slice_of_time(Flow *f, const Node *n)
@@ -242,6 +238,7 @@ static bool slice_of_time(Flow *f, const Node *n)
     dim_affine(n->in[0]->shape.d[axis], 1, -1, 1, &last);
     if (one && dim_equal(start, last)) {
         Dim newest;
+        f->at[n->id].late = true;
         dim_affine(f->steps, 1, x->shift - 1, 1, &newest);
         return dim_equal(start, newest) ||
                fail(f, n, "the last of %s values is taken where the input has %s steps",
@@ -263,17 +260,6 @@ static bool slice_of_time(Flow *f, const Node *n)
                     (long long)(from - x->shift));
     f->at[n->id].axis = axis;
     f->at[n->id].shift = x->shift - from;
-    return true;
-}
-
-static bool pad_of_time(Flow *f, const Node *n)
-{
-    int64_t before;
-    if (attr_int(n, ATTR_step, 1) != 1 || !dim_const(attr_get(n, ATTR_start)->u.dim, &before))
-        return fail(f, n, "steps are spread out with zeros between them: a stream gives an output "
-                    "for each step");
-    f->at[n->id].axis = (int)attr_int(n, ATTR_axis, 0);
-    f->at[n->id].shift = f->at[n->in[0]->id].shift + before;
     return true;
 }
 
@@ -352,12 +338,22 @@ static bool end_of_time(Flow *f, const Node *n)
         return fail(f, n, "all steps are reduced to one value here, as pooling over time and "
                     "softmax over time do: a stream has never seen them all");
     case OP_reshape:
-        return fail(f, n, "the axis of time is reshaped here, as Flatten does: a stream keeps it "
-                    "whole");
+        return fail(f, n, "the axis of time is reshaped here, as Flatten and pooling with strides "
+                    "do: a stream keeps it whole");
     default:
         return fail(f, n, "the operation %s does not go step by step along time",
                     op_info[n->op].name);
     }
+}
+
+static bool pad_of_time(Flow *f, const Node *n)
+{
+    int64_t before;
+    if (attr_int(n, ATTR_step, 1) != 1 || !dim_const(attr_get(n, ATTR_start)->u.dim, &before))
+        return end_of_time(f, n);
+    f->at[n->id].axis = (int)attr_int(n, ATTR_axis, 0);
+    f->at[n->id].shift = f->at[n->in[0]->id].shift + before;
+    return true;
 }
 
 static bool join(Flow *f, const Node *n)
@@ -385,10 +381,12 @@ static bool join(Flow *f, const Node *n)
     }
     if (n->op == OP_concat && m->axis == attr_int(n, ATTR_axis, -1))
         return fail(f, n, "sequences are joined one after the other here: a stream has no end");
+    if (m->late)
+        return fail(f, n, "the last state of a sequence meets each of its steps here: a stream "
+                    "does not know the last");
     for (int k = 0; k < n->nin; k++)
-        if (f->at[n->in[k]->id].axis >= 0 &&
-            !need_past(f, n->in[k], f->at[n->in[k]->id].shift - m->shift))
-            return false;
+        if (f->at[n->in[k]->id].axis >= 0)
+            need_past(f, n->in[k], f->at[n->in[k]->id].shift - m->shift);
     return true;
 }
 
@@ -399,7 +397,8 @@ static bool whole_sequence(Flow *f, const Node *by, Node *n, int axis)
         return fail(f, by, "%s steps are used here where the input has %s: a stream has one step "
                     "for each of the input's", length_text(f, n->shape.d[axis]),
                     length_text(f, f->steps));
-    return need_past(f, n, f->at[n->id].shift);
+    need_past(f, n, f->at[n->id].shift);
+    return true;
 }
 
 static bool walk(Flow *f, Node *n)
@@ -419,6 +418,9 @@ static bool walk(Flow *f, Node *n)
                         "its values");
         if (x->axis >= 0 && !whole_sequence(f, n, n->in[k], x->axis))
             return false;
+        if (m->walks && x->late)
+            return fail(f, n, "this loop needs the last state of a sequence that ends with it: a "
+                        "stream does not know the last");
         bool kept = n->in[k]->op == OP_input && attr_int(n->in[k], ATTR_role, 0) == ROLE_state;
         if (m->walks && k < ncarry && x->varies && !kept)
             return fail(f, n, "the state at first comes from the model's input here: a stream "
@@ -433,6 +435,7 @@ static bool visit(Flow *f, Node *n)
     bool along = false;
     for (int k = 0; k < n->nin; k++) {
         m->varies |= f->at[n->in[k]->id].varies;
+        m->late |= f->at[n->in[k]->id].late;
         along |= f->at[n->in[k]->id].axis >= 0;
     }
     Role role = (Role)attr_int(n, ATTR_role, NROLE);
@@ -443,9 +446,11 @@ static bool visit(Flow *f, Node *n)
     if (n->op == OP_result && f->at[n->in[0]->id].walks &&
         attr_int(n, ATTR_index, 0) >= attr_int(n->in[0], ATTR_ncarry, 0))
         m->axis = shape_has_batch(&n->shape);
+    else if (n->op == OP_result && f->at[n->in[0]->id].walks)
+        m->late = true;
     if (n->op == OP_own_gradient) { /* has the value of its first operand */
         *m = (Motion){.axis = f->at[n->in[0]->id].axis, .shift = f->at[n->in[0]->id].shift,
-                      .varies = m->varies};
+                      .varies = m->varies, .late = m->late};
         return true;
     }
     if (!along)

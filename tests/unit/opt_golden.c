@@ -2,6 +2,7 @@
  * the pass (layout_rows: pass layout when rows stay in the lanes).
  * `test_opt_golden --bless` writes what the passes give now. */
 #include "opt/opt.h"
+#include "opt/stream.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -34,10 +35,36 @@ static void rows(Graph *g)
     pass_layout(g, 50, LAYOUT_rows);
 }
 
-static const struct { const char *name; void (*run)(Graph *); } passes[] = {
-    {"simplify", pass_simplify}, {"concat", pass_concat}, {"sink", pass_sink},
-    {"defer", pass_defer}, {"layout", columns}, {"layout_rows", rows},
-    {"observe", observe}, {"quantize", quantize},
+/* One step, and the state before the first. */
+static Graph *step(Graph *g, Diag *d, Graph **reset)
+{
+    Stream s;
+    if (!stream_make(g, d, &s))
+        return NULL;
+    *reset = s.reset;
+    return s.step;
+}
+
+/* A block of steps. */
+static Graph *block(Graph *g, Diag *d, Graph **none)
+{
+    Stream s;
+    (void)none;
+    return stream_make(g, d, &s) ? stream_block(&s) : NULL;
+}
+
+/* A pass changes its graph, or makes others of it. */
+typedef struct {
+    const char *name;
+    void (*run)(Graph *);
+    Graph *(*make)(Graph *, Diag *, Graph **second);
+} PassRow;
+
+static const PassRow passes[] = {
+    {"simplify", pass_simplify, NULL}, {"concat", pass_concat, NULL}, {"sink", pass_sink, NULL},
+    {"defer", pass_defer, NULL}, {"layout", columns, NULL}, {"layout_rows", rows, NULL},
+    {"observe", observe, NULL}, {"quantize", quantize, NULL}, {"stream", NULL, step},
+    {"stream/block", NULL, block},
 };
 
 static int failures, cases;
@@ -74,7 +101,7 @@ static bool verify(Arena *a, const char *path, const char *when, const Graph *g)
     return !why;
 }
 
-static bool run_case(const char *path, void (*run)(Graph *), bool blessing)
+static bool run_case(const char *path, const PassRow *pass, bool blessing)
 {
     Arena *a = arena_new();
     char *input = read_file(a, path), *expected = strstr(input, "----\n");
@@ -89,11 +116,16 @@ static bool run_case(const char *path, void (*run)(Graph *), bool blessing)
         diag_print(&d, stdout);
     if (ok)
         ok = verify(a, path, "before", g);
-    if (ok) {
-        run(g);
-        ok = verify(a, path, "after", g);
-    }
+    Graph *second = NULL;
+    if (ok && pass->run)
+        pass->run(g);
+    else if (ok && !(g = pass->make(g, &d, &second)))
+        diag_print(&d, stdout);
+    ok = ok && g && verify(a, path, "after", g) &&
+         (!second || verify(a, path, "after (second graph)", second));
     char *text = ok ? graph_text(a, g) : NULL;
+    if (ok && second)
+        text = arena_printf(a, "%s%s", text, graph_text(a, second));
     if (ok && blessing)
         bless(path, input, text);
     else if (ok && (!expected || strcmp(text, expected))) {
@@ -121,7 +153,7 @@ int main(int argc, char **argv)
             size_t length = strlen(entry[i]->d_name);
             if (length > 6 && !strcmp(entry[i]->d_name + length - 6, ".graph")) {
                 snprintf(path, sizeof path, "%s/%s", folder, entry[i]->d_name);
-                failures += !run_case(path, passes[p].run, blessing);
+                failures += !run_case(path, &passes[p], blessing);
                 found++;
             }
             free(entry[i]);
