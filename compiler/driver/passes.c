@@ -276,8 +276,9 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
                                 PASS_defer,    PASS_simplify, PASS_layout};
     static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
                                  PASS_sink,    PASS_simplify, PASS_layout};
-    static const Pass stream[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat, PASS_sink,
-                                  PASS_simplify, PASS_stream, PASS_simplify, PASS_layout};
+    static const Pass stream[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
+                                  PASS_sink, PASS_simplify, PASS_stream, PASS_simplify,
+                                  PASS_layout};
     static const Pass gradient[] = {PASS_forward, PASS_simplify, PASS_grad};
     const Pass *passes = infer;
     int n = sizeof infer / sizeof *infer;
