@@ -71,7 +71,7 @@ static void emit_rows(Emit *e, const Columns *c, int vectors, int tail)
         memcpy(at[p], c->index, sizeof c->index);
         if (c->across) {
             at[p][last].c += (int64_t)(p % vectors) * e->width;
-            at[p][last].step = 1;
+            at[p][last].step = e->width > 1;
         }
     }
     points_emit(e, c->nest, at, points);
@@ -148,7 +148,7 @@ V columns_sum(Emit *e, Node *n, const Ix *index, Ix count, V (*at)(Emit *, Node 
     Loop l;
     V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, whole), PARTIALS, acc, parts);
     for (int p = 0; p < parts; p++) {
-        V x = at(e, n, index, (Ix){i, (int64_t)p * e->width, 1});
+        V x = at(e, n, index, (Ix){i, (int64_t)p * e->width, e->width > 1});
         acc[p] = dtype_is_float(n->dtype) ? LLVMBuildFAdd(e->b, acc[p], x, "")
                                           : LLVMBuildAdd(e->b, acc[p], x, "");
     }
@@ -159,7 +159,7 @@ V columns_sum(Emit *e, Node *n, const Ix *index, Ix count, V (*at)(Emit *, Node 
             break;
         e->valid = left < e->width ? (int)left : e->width;
         e->mask = lanes_first(e, e->valid);
-        V x = at(e, n, index, (Ix){NULL, first, 1});
+        V x = at(e, n, index, (Ix){NULL, first, e->width > 1});
         if (e->mask) /* partials begin at +0: adding +0 leaves them as they are */
             x = LLVMBuildSelect(e->b, e->mask, x, zero, "");
         acc[p] = dtype_is_float(n->dtype) ? LLVMBuildFAdd(e->b, acc[p], x, "")
@@ -169,8 +169,11 @@ V columns_sum(Emit *e, Node *n, const Ix *index, Ix count, V (*at)(Emit *, Node 
     e->mask = NULL;
     V lane[PARTIALS];
     for (int j = 0; j < PARTIALS; j++)
-        lane[j] = LLVMBuildExtractElement(e->b, acc[j / e->width],
-                                          LLVMConstInt(e->i32, (unsigned)(j % e->width), 0), "");
+        lane[j] = e->width == 1
+                      ? acc[j]
+                      : LLVMBuildExtractElement(
+                            e->b, acc[j / e->width],
+                            LLVMConstInt(e->i32, (unsigned)(j % e->width), 0), "");
     e->lanes = 1;
     for (int s = PARTIALS / 2; s > 0; s /= 2)
         for (int j = 0; j < s; j++)

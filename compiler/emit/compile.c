@@ -210,10 +210,14 @@ static Emit *emit_program(Arena *a, const Module *m, const Kernel *k, const JitO
     return e;
 }
 
+/* Where a value is one element, rows in the lanes would be a block's rows written out. */
 static Kernel *lower(Arena *a, const Graph *g, const JitOptions *o)
 {
     int block = o->rows ? (int)block_rows(o->rows) : BLOCK_ROWS;
-    return kernel_lower(a, graph_copy(a, g), block);
+    Graph *copy = graph_copy(a, g);
+    if (o->target && !o->target->vector && !copy->columns)
+        copy->columns = block;
+    return kernel_lower(a, copy, block);
 }
 
 Program *module_add(Arena *keep, const Module *m, const Graph *g, const JitOptions *o,

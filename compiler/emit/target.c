@@ -36,7 +36,7 @@ static const Target targets[] = {
      "qemu-riscv32 -cpu rv32"},
     {"cortex-m0plus", "cortex-m0+ m0+ m0plus cortex-m0 m0 armv6m", "thumbv6m-unknown-none-eabi",
      "cortex-m0plus", "", "", 0, 8, 0, 0, CONTROL_none, OBJECT_elf, true,
-     "qemu-system-arm -M microbit"},
+     "qemu-system-arm -M mps2-an385"},
     {"cortex-m3", "m3 armv7m", "thumbv7m-unknown-none-eabi", "cortex-m3", "", "", 0, 8, 0, 0,
      CONTROL_none, OBJECT_elf, true, "qemu-system-arm -M mps2-an385"},
     {"cortex-m4", "m4 cortex-m4f armv7em", "thumbv7em-unknown-none-eabihf", "cortex-m4", "", "", 0,
