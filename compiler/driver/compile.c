@@ -70,19 +70,28 @@ static bool write_files(Deploy *d)
 
 /* ---- the command ---- */
 
+static bool find_target(Deploy *d, const Emitter *e)
+{
+    const Options *o = d->job->options;
+    const char *why, *name = o->value[OPT_target];
+    d->spec.options.target = e->target(d->arena, name, o->value[OPT_cpu], o->value[OPT_features],
+                                       &why);
+    return d->spec.options.target || error_at(d->job->diag, nowhere, "%s", why);
+}
+
 static bool compile(Deploy *d)
 {
     Job *j = d->job;
     const char *why;
     j->session->scales_rate = d->train;
+    const Emitter *e = code_emitter(d->arena, j->diag, nowhere);
+    if (!e || !find_target(d, e))
+        return false;
     d->init = unit_init(d->unit);
     if (!d->init || !read_weights(d))
         return false;
     deploy_blobs(d);
     if (!deploy_entries(d))
-        return false;
-    const Emitter *e = code_emitter(d->arena, j->diag, nowhere);
-    if (!e)
         return false;
     d->spec.name = d->unit->name;
     d->upper = upper(d->arena, d->unit->name);

@@ -92,7 +92,8 @@ static Graph *make_graph(Deploy *d, Pipeline which, Layout layout, int64_t rows,
     return g;
 }
 
-/* Small batches in columns, where they are faster, the others in rows. */
+/* Small batches in columns, where they are faster, the others in rows; one variant where
+ * there are no vectors to lay them in. */
 static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
 {
     PassOptions o = d->job->passes;
@@ -100,7 +101,7 @@ static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
     Graph *g = pipeline_run(d->unit, which, &o, NULL);
     if (!g)
         return false;
-    int64_t few = layout_columns_most(g, d->batch);
+    int64_t few = d->spec.options.target->vector ? layout_columns_most(g, d->batch) : 0;
     if (few)
         e->variant[e->nvariant++] = (ObjectVariant){
             make_graph(d, which, LAYOUT_columns, few,

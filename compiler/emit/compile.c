@@ -217,6 +217,8 @@ static Kernel *lower(Arena *a, const Graph *g, const JitOptions *o)
     Graph *copy = graph_copy(a, g);
     if (o->target && !o->target->vector && !copy->columns)
         copy->columns = block;
+    if (o->single && copy->columns)
+        copy->columns = block = 1;
     return kernel_lower(a, copy, block);
 }
 

@@ -125,6 +125,8 @@ Ix ix_add(Emit *e, Ix a, Ix b);
 Ix ix_scale(Emit *e, Ix a, Ix by);
 Ix ix_dim(Emit *e, Dim d);
 V ix_value(Emit *e, Ix a);
+/* a / b, neither negative; *rest, where not null: a % b. */
+V divide_emit(Emit *e, V a, V b, V *rest);
 /* Row-major position of an index in a shape; last: extent stored for the last axis. */
 Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last);
 /* The index of a row-major position. */

@@ -86,6 +86,35 @@ Ix ix_linear(Emit *e, const Shape *s, const Ix *index, int64_t last)
     return at;
 }
 
+/* Bit by bit, where a library would be called. */
+static V divide_bits(Emit *e, V a, V b, V *rest)
+{
+    unsigned bits = LLVMGetIntTypeWidth(e->index);
+    V acc[] = {const_i64(e, 0), const_i64(e, 0)}; /* quotient, remainder */
+    Loop l;
+    V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, bits), 1, acc, 2);
+    V one = const_i64(e, 1), at = LLVMBuildSub(e->b, const_i64(e, bits - 1), i, "");
+    V bit = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, a, at, ""), one, "");
+    V r = LLVMBuildOr(e->b, LLVMBuildShl(e->b, acc[1], one, ""), bit, "");
+    V fits = LLVMBuildICmp(e->b, LLVMIntUGE, r, b, "");
+    acc[1] = LLVMBuildSelect(e->b, fits, LLVMBuildSub(e->b, r, b, ""), r, "");
+    acc[0] = LLVMBuildOr(e->b, LLVMBuildShl(e->b, acc[0], one, ""),
+                         LLVMBuildZExt(e->b, fits, e->index, ""), "");
+    loop_end(e, &l, acc);
+    if (rest)
+        *rest = acc[1];
+    return acc[0];
+}
+
+V divide_emit(Emit *e, V a, V b, V *rest)
+{
+    if (!e->target->divides && !LLVMIsConstant(b))
+        return divide_bits(e, a, b, rest);
+    if (rest)
+        *rest = LLVMBuildURem(e->b, a, b, "");
+    return LLVMBuildUDiv(e->b, a, b, "");
+}
+
 void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index)
 {
     if (s->rank == 1) {
@@ -110,7 +139,8 @@ void ix_unravel(Emit *e, const Shape *s, Ix linear, Ix *index)
             return;
         }
         V d = dim_emit(e, s->d[i]);
-        index[i] = ix_of(LLVMBuildURem(e->b, rest, d, ""));
-        rest = LLVMBuildUDiv(e->b, rest, d, "");
+        V left;
+        rest = divide_emit(e, rest, d, &left);
+        index[i] = ix_of(left);
     }
 }

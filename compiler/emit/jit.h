@@ -15,6 +15,7 @@ typedef struct {
                               instruction: the bits stay. The JIT sets it itself */
     bool debug;            /* tell gdb and perf the kernels' names and lines */
     int64_t rows;          /* no batch will have more; 0: not known */
+    bool single;           /* of an object: every batch has one row, buffers hold no more */
     const int64_t *profile; /* null, or the value of every symbol: each call of a kernel is
                                noted (see program_profile), the work described for these sizes */
     Stages *stages;        /* notes what the workers do; may be null */

@@ -90,8 +90,8 @@ static V fma_call(LLVMModuleRef m, LLVMBuilderRef b, LLVMTypeRef t, V x)
     return LLVMBuildCall2(b, type, fn, in, 3, "");
 }
 
-/* Assembly that multiplies and adds vectors of a type, more than 16 registers hold;
- * LLVM's memory. */
+/* Assembly that multiplies and adds vectors of a type, more than 16 registers hold, and
+ * divides integers; LLVM's memory. */
 static LLVMMemoryBufferRef sample_code(const Target *t, bool is_double)
 {
     enum { VECTORS = 18, LANES = 16 };
@@ -109,6 +109,12 @@ static LLVMMemoryBufferRef sample_code(const Target *t, bool is_double)
     }
     v[0] = fma_call(m, b, type, v[0]);
     v[1] = LLVMBuildFMul(b, v[1], v[1], "");
+    V part[2];
+    for (int i = 0; i < 2; i++) {
+        part[i] = LLVMBuildLoad2(b, LLVMInt32TypeInContext(cx), p, "");
+        LLVMSetVolatile(part[i], 1);
+    }
+    LLVMBuildStore(b, LLVMBuildUDiv(b, part[0], part[1], ""), p);
     for (int i = 0; i < VECTORS; i++)
         LLVMSetVolatile(LLVMBuildStore(b, v[i], p), 1);
     LLVMBuildRetVoid(b);
@@ -146,6 +152,7 @@ void machine_probe(Target *t)
     static const char *const fma[2][3] = {{"fmaf", "_fmaf"}, {"fma", "_fma"}};
     static const char *const soft[2][3] = {{"__aeabi_fmul", "__mulsf3"},
                                            {"__aeabi_dmul", "__muldf3"}};
+    static const char *const divide[] = {"__aeabi_uidiv", "__udivsi3", NULL};
     const Family *f = family_of(t->triple);
     t->fma = t->floats = 0;
     for (int i = 0; i < 2; i++) {
@@ -155,6 +162,7 @@ void machine_probe(Target *t)
         t->floats |= has_word(text, soft[i]) ? 0 : real;
         t->fma |= has_word(text, fma[i]) ? 0 : real;
         if (i == 0) {
+            t->divides = !has_word(text, divide);
             t->vector = 0;
             for (int k = 2; k >= 0; k--)
                 if (f->vector[k].mark && strstr(text, f->vector[k].mark))
@@ -176,7 +184,7 @@ void machine_host(Arena *a, Target *t)
     char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
     *t = (Target){.name = "host", .aliases = "native", .triple = arena_strdup(a, triple),
                   .cpu = arena_strdup(a, cpu), .features = arena_strdup(a, features), .abi = "",
-                  .floats = REAL_both, .run = ""};
+                  .floats = REAL_both, .divides = true, .run = ""};
     LLVMDisposeMessage(triple);
     LLVMDisposeMessage(cpu);
     LLVMDisposeMessage(features);

@@ -9,8 +9,8 @@ void machine_host(Arena *a, Target *t);
 /* An LLVMTargetMachineRef, which the caller disposes of. bug() when LLVM has no such
  * generator. */
 struct LLVMOpaqueTargetMachine *machine_new(const Target *t);
-/* Sets vectors, registers, fma, floats and the control word to what code made for the
- * processor shows: LLVM tells its features in no other way. */
+/* Sets vectors, registers, fma, floats, divides and the control word to what code made for
+ * the processor shows: LLVM tells its features in no other way. */
 void machine_probe(Target *t);
 /* Does LLVM know the target's processor and features? Else the word that it does
  * not know, in the arena, is left in *unknown, and *is_cpu says which it is. */

@@ -143,7 +143,7 @@ Ix place_linear(Emit *e, const Place *p, const Ix *index, bool is_linear)
         return at;
     Ix lead = index[0];
     if (is_linear)
-        lead = ix_of(LLVMBuildUDiv(e->b, ix_value(e, linear), ix_value(e, rest), ""));
+        lead = ix_of(divide_emit(e, ix_value(e, linear), ix_value(e, rest), NULL));
     return ix_add(e, at, ix_scale(e, ix_scale(e, lead, rest), ix_const(e->k->rows - 1)));
 }
 

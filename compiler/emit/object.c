@@ -60,6 +60,7 @@ static bool entries_emit(Arena *a, Module *m, Emit *e, ObjectSpec *o, const char
         for (int v = 0; v < en->nvariant; v++) {
             JitOptions options = o->options;
             options.rows = en->variant[v].most;
+            options.single = options.rows == 1;
             options.profile = NULL;
             const char *prefix = arena_printf(a, "%s.%d.", en->name, v);
             p[v] = module_add(a, m, en->variant[v].graph, &options, prefix, why);

@@ -30,8 +30,7 @@ static V batch_element(Emit *e, Node *n, const Ix *index, V row)
     }
     if (!p->buffer || !p->buffer->lanes)
         return value_at(e, n, index);
-    V rows = block_rows_emit(e), block = LLVMBuildUDiv(e->b, row, rows, "");
-    V lane = LLVMBuildURem(e->b, row, rows, "");
+    V lane, block = divide_emit(e, row, block_rows_emit(e), &lane);
     V from = LLVMBuildMul(e->b, block, store_bytes_emit(e, p->buffer), "");
     V here = LLVMBuildInBoundsGEP2(e->b, e->i8, place_base(e, p), &from, 1, "");
     LLVMTypeRef t = type_memory(e, base->dtype);

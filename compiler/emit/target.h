@@ -25,6 +25,7 @@ typedef struct {
     int registers;         /* that hold such values */
     unsigned fma;          /* REAL_: a * b + c is one instruction; else it rounds twice */
     unsigned floats;       /* REAL_: has instructions; else the compiler's helpers are called */
+    bool divides;          /* integers, by an instruction */
     ControlWord control;
     ObjectFormat format;
     bool fixed;            /* code need not be position independent */

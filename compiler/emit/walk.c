@@ -57,7 +57,7 @@ static V most(Emit *e, V a, V b)
 /* total * worker / threads, neither negative. */
 static V share(Emit *e, V total, V worker, V threads)
 {
-    return LLVMBuildUDiv(e->b, LLVMBuildMul(e->b, total, worker, ""), threads, "");
+    return divide_emit(e, LLVMBuildMul(e->b, total, worker, ""), threads, NULL);
 }
 
 /* ---- sizes ---- */
@@ -107,7 +107,7 @@ static V shard_emit(Emit *e, V n)
 static V quotient_up(Emit *e, V a, V b)
 {
     V sum = LLVMBuildAdd(e->b, a, LLVMBuildSub(e->b, b, const_i64(e, 1), ""), "");
-    return LLVMBuildUDiv(e->b, sum, b, "");
+    return divide_emit(e, sum, b, NULL);
 }
 
 /* ---- frames ---- */
@@ -204,7 +204,7 @@ static V rows_body(Emit *e, const Walk *w, int phase)
     store_word(e, f, FRAME_first, LLVMBuildZExt(e->b, first, e->index, ""));
     for (int s = 0; s < p->nstore; s++) {
         if (p->store[s].kind == STORE_block)
-            set_part(e, w, ws, f, s, LLVMBuildUDiv(e->b, row, block, ""));
+            set_part(e, w, ws, f, s, divide_emit(e, row, block, NULL));
         else if (p->store[s].kind == STORE_shard)
             set_part(e, w, ws, f, s, shard);
     }

@@ -168,8 +168,8 @@ typedef struct {
 #define INFO(node) ((NodeInfo *)(node)->aux)
 
 /* Lowers a graph for blocks of `block` rows: BLOCK_ROWS, or BLOCK_ROWS_FEW where no
- * batch has more than BLOCK_ROWS. On a limit, kernel->why is set. The graph's aux
- * fields belong to the kernel from here on. */
+ * batch has more than BLOCK_ROWS; or 1, in columns, where every batch has one row. On a
+ * limit, kernel->why is set. The graph's aux fields belong to the kernel from here on. */
 Kernel *kernel_lower(Arena *a, Graph *g, int block);
 /* The node whose storage a read of n ends at: through views and loop edges. */
 Node *kernel_base(Node *n);

@@ -489,7 +489,7 @@ Kernel *kernel_lower(Arena *a, Graph *g, int block)
     k->block = block;
     k->loss_port = -1;
     k->columns = g->columns > 0;
-    k->rows = k->columns ? block + COLUMN_TILE : block;
+    k->rows = k->columns && block > 1 ? block + COLUMN_TILE : block;
     k->real = DT_f32;
     for (int i = 0; i < g->nodes.n; i++)
         if (g->nodes.at[i]->dtype == DT_f64 && shape_has_batch(&g->nodes.at[i]->shape))

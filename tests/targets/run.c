@@ -13,23 +13,8 @@ enum { POOL = 3 << 20, WORDS = 1024, ALIGN = 64 };
 static union { char byte[POOL]; int64_t word; } pool __attribute__((aligned(ALIGN)));
 static int64_t frame[WORDS];
 
-/* The code itself may call none of these; what compiles this file may. */
 void *memcpy(void *to, const void *from, __SIZE_TYPE__ n);
 void *memset(void *to, int c, __SIZE_TYPE__ n);
-
-void *memcpy(void *to, const void *from, __SIZE_TYPE__ n)
-{
-    for (volatile char *p = to; n--; from = (const char *)from + 1)
-        *p++ = *(const char *)from;
-    return to;
-}
-
-void *memset(void *to, int c, __SIZE_TYPE__ n)
-{
-    for (volatile char *p = to; n--;)
-        *p++ = (char)c;
-    return to;
-}
 
 static int64_t word_of(const void *p)
 {

@@ -1,10 +1,11 @@
 #!/bin/bash
-# Links an object with what runs it, and runs it: run.sh DIR FLOATS TRIPLE CPU ABI RUNNER
-# DIR holds object.o and cases.c; what the cases put is left in DIR/out.bin. Exit code 77 with a
-# reason on stdout where a tool is missing, 78 where the object was only looked at.
+# Links an object with what runs it, and runs it: run.sh DIR FLOATS TRIPLE CPU ABI RUNNER SOURCE... [FLAG...]
+# DIR holds object.o; what the sources' target_run puts is left in DIR/out.bin. Exit code 77 with
+# a reason on stdout where a tool is missing, 78 where the object was only looked at.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$1 floats=$2 triple=$3 cpu=$4 abi=$5 runner=$6
+shift 6
 
 need() {
     command -v "$1" >/dev/null || { echo "no $1 here"; exit 77; }
@@ -18,7 +19,8 @@ need "$(tool llvm-nm)"
 cd "$dir" || exit 1
 
 # Nothing is called that is not inside but, where floats need it, the compiler's helpers.
-helpers=$("$(tool llvm-nm)" -u object.o | sed 's/^ *[Uw] *//' | sort -u | tr '\n' ' ')
+helpers=$("$(tool llvm-nm)" -u object.o | grep -v __indirect_function_table |
+    sed 's/^ *[Uw] *//' | sort -u | tr '\n' ' ')
 case $floats in
     3) allowed='' ;;
     1) allowed='__aeabi_(d[a-z0-9]+|[a-z0-9]+2d|ldivmod) ' ;;
@@ -31,7 +33,7 @@ fi
 [ -z "$helpers" ] || echo "the compiler's helpers: $helpers"
 
 compile=("$clang" "--target=$triple" -O1 -ffreestanding -fno-builtin -fno-stack-protector -Wall
-         -Werror "-I$here")
+         -Werror "-I$here" -I. -c "$@" "$here/memory.c")
 case $triple in
     x86_64*) compile+=("-march=x86-64") ;;
     aarch64*) ;;
@@ -44,8 +46,8 @@ esac
 case $triple in
     *linux*)
         need "$lld"
-        "${compile[@]}" -c "$here/run.c" "$here/start_linux.c" cases.c || exit 1
-        "$lld" -static -o program run.o start_linux.o cases.o object.o || exit 1
+        "${compile[@]}" "$here/start_linux.c" || exit 1
+        "$lld" -static -o program *.o || exit 1
         [ -z "$runner" ] || need "${runner%% *}"
         $runner ./program >out.bin ;;
     thumb*)
@@ -59,26 +61,24 @@ case $triple in
         fi
         code=0x00000000 data=0x20000000
         [ "$cpu" = cortex-m33 ] && code=0x10000000 data=0x80000000
-        "${compile[@]}" -c "$here/run.c" "$here/start_bare.c" cases.c || exit 1
+        "${compile[@]}" "$here/start_bare.c" || exit 1
         "$lld" -static -T "$here/bare.ld" --defsym=CODE=$code --defsym=DATA=$data -o program \
-            run.o start_bare.o cases.o object.o "${libraries[@]}" || exit 1
+            *.o "${libraries[@]}" || exit 1
         $runner -nographic -monitor none -serial none -semihosting-config enable=on,target=native \
             -kernel program </dev/null ;;
     wasm*)
         need "$(tool wasm-ld)"
         need node
-        "${compile[@]}" -c "$here/run.c" "$here/start_wasm.c" cases.c || exit 1
-        "$(tool wasm-ld)" --no-entry -z stack-size=262144 -o program.wasm run.o start_wasm.o \
-            cases.o object.o || exit 1
+        "${compile[@]}" "$here/start_wasm.c" || exit 1
+        "$(tool wasm-ld)" --no-entry -z stack-size=262144 -o program.wasm *.o || exit 1
         node "$here/run.mjs" program.wasm >out.bin ;;
     *windows*)
-        "${compile[@]}" -c "$here/run.c" "$here/start_windows.c" cases.c || exit 1
+        "${compile[@]}" "$here/start_windows.c" || exit 1
         printf 'LIBRARY KERNEL32.dll\nEXPORTS\nGetStdHandle\nWriteFile\nExitProcess\n' >k.def
         need "$(tool llvm-dlltool)"
         need "$(tool lld-link)"
         "$(tool llvm-dlltool)" -m i386:x86-64 -d k.def -l k.lib || exit 1
-        "$(tool lld-link)" /nologo /subsystem:console /entry:start /out:program.exe run.o \
-            start_windows.o cases.o object.o k.lib || exit 1
+        "$(tool lld-link)" /nologo /subsystem:console /entry:start /out:program.exe *.o k.lib || exit 1
         wine=$(command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null || command -v wine)
         need "${wine:-wine64}"
         WINEPREFIX=$PWD/wine WINEDEBUG=-all "$wine" ./program.exe >out.bin 2>wine.log || {

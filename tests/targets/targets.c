@@ -1,4 +1,5 @@
-/* Code for other processors against the interpreter: targets TARGET DIR MODEL SCRIPTS
+/* Code for other processors against the interpreter: targets TARGET DIR SCRIPTS MODEL
+ * (or: targets run TARGET DIR SCRIPTS SOURCE..., which only runs DIR/object.o)
  *
  * Every definition of MODEL becomes a scalar function of its inputs and parameters
  * with its gradient (as in weft gradcheck), goes through the passes and is compiled
@@ -270,12 +271,15 @@ static void write_cases(Trial *r)
 
 /* ---- running and comparing ---- */
 
-static int run(const Trial *r, const char *scripts)
+/* Links r->dir/object.o with sources and runs it; flags may follow them. */
+static int run(const Trial *r, const char *scripts, char *const *sources)
 {
     const Target *t = r->target;
     char *command = arena_printf(r->arena, "bash '%s/run.sh' '%s' %u '%s' '%s' '%s' '%s'", scripts,
                                  r->dir, t->floats, t->triple, t->cpu, t->abi,
                                  t->run ? t->run : "");
+    for (; *sources; sources++)
+        command = arena_printf(r->arena, "%s '%s'", command, *sources);
     fflush(stdout);
     int status = system(command);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -337,34 +341,44 @@ static void compare_all(Trial *r)
     fclose(f);
 }
 
+static int run_cases(Trial *r, const char *scripts)
+{
+    char *sources[] = {arena_printf(r->arena, "%s/run.c", scripts), "cases.c", NULL};
+    write_cases(r);
+    int code = run(r, scripts, sources);
+    if (code == INSPECTED) {
+        printf("%s: %d definitions, looked at but not run\n", r->target->name, r->cases.n);
+        return 0;
+    }
+    if (code) {
+        printf("%s: %s\n", r->target->name, code == SKIPPED ? "not run" : "did not run");
+        return code;
+    }
+    compare_all(r);
+    printf("%s: %d tensors of %d definitions, %d with the interpreter's bits, largest error %.2g, "
+           "%d wrong\n", r->target->name, r->tensors, r->cases.n, r->equal, r->worst, r->wrong);
+    return r->wrong || !r->tensors;
+}
+
 int main(int argc, char **argv)
 {
-    Trial r = {.arena = arena_new(), .dir = argv[2]};
-    const char *why = NULL;
-    if (argc != 5) {
-        fprintf(stderr, "targets TARGET DIR MODEL SCRIPTS\n");
+    bool only = argc > 1 && !strcmp(argv[1], "run");
+    if (only ? argc < 6 : argc != 5) {
+        fprintf(stderr, "targets TARGET DIR SCRIPTS MODEL\n"
+                        "targets run TARGET DIR SCRIPTS SOURCE... [FLAG...]\n");
         return 2;
     }
+    argv += only;
+    Trial r = {.arena = arena_new(), .dir = argv[2]};
+    const char *why = NULL;
     r.target = target_find(r.arena, argv[1], NULL, NULL, &why);
     if (!r.target) {
         printf("%s\n", why);
         return 1;
     }
-    if (!open_model(&r, argv[3]) || !write_object(&r))
-        return 1;
-    write_cases(&r);
-    int code = run(&r, argv[4]);
-    if (code == INSPECTED) {
-        printf("%s: %d definitions, looked at but not run\n", r.target->name, r.cases.n);
-        return 0;
-    }
-    if (code) {
-        printf("%s: %s\n", r.target->name, code == SKIPPED ? "not run" : "did not run");
-        return code;
-    }
-    compare_all(&r);
-    printf("%s: %d tensors of %d definitions, %d with the interpreter's bits, largest error %.2g, "
-           "%d wrong\n", r.target->name, r.tensors, r.cases.n, r.equal, r.worst, r.wrong);
+    int code = only                                           ? run(&r, argv[3], argv + 4)
+               : open_model(&r, argv[4]) && write_object(&r) ? run_cases(&r, argv[3])
+                                                              : 1;
     arena_free(r.arena);
-    return r.wrong || !r.tensors;
+    return code;
 }

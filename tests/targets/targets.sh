@@ -13,4 +13,4 @@ for table in "$here"/../gradcheck/*.table; do
         ' "$table"
 done >"$work/all.model"
 printf 'model none {\n    input x[2]\n    Dense(1)\n}\n' >>"$work/all.model"
-"$TARGETS" "$1" "$work" "$work/all.model" "$here"
+"$TARGETS" "$1" "$work" "$here" "$work/all.model"

@@ -88,7 +88,7 @@ int main(void)
     for (int i = 0; i < target_count(); i++)
         check_row(target_at(i));
     check_choices();
-    check_message("aarch46", NULL, NULL, "unknown target 'aarch46'; did you mean 'aarch64'?",
+    check_message("aarch46", NULL, NULL, "unknown target 'aarch46'; did you mean 'aarch64';",
                   "there are: host, x86-64,");
     check_message("vax", NULL, NULL, "unknown target 'vax'; there are: host", "cortex-m7");
     check_message("cortex-m4", "cortex-m9", NULL,

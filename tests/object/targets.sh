@@ -1,0 +1,66 @@
+# Objects for other processors: what predict answers there, one row at a time and in batches.
+source "$(dirname "$0")/lib.bash"
+: "${TARGETS:?the program that knows how to run what}"
+readonly rows=5
+cat >net.model <<'END'
+data hand = digits(train=200, test=20, seed=1) { image = image / 255 }
+
+model net {
+    input image[28, 28]
+    LSTM(20, return_sequences=true)
+    GRU(12)
+    Dense(10, activation=softmax)
+}
+
+train {
+    data = hand; target = label; loss = sparse_categorical_crossentropy
+    optimizer = Adam(0.003); epochs = 1; batch_size = 50
+}
+END
+weft 0 train net.model --quiet --run-dir run
+weft 0 compile run --batch 8 -o net.o
+build gcc predict.c net image output '28, 28'
+./program $rows x.npy want.bin || fail "the program fails here"
+
+# near TOLERANCE: got.bin is want.bin within so much of the largest.
+near() {
+    [ "$(wc -c <got.bin)" -eq "$(wc -c <want.bin)" ] || fail "$(wc -c <got.bin) bytes"
+    paste <(od -An -v -tf4 -w4 got.bin) <(od -An -v -tf4 -w4 want.bin) |
+        awk -v t="$1" '{ d = $1 - $2; if (d < 0) d = -d; if (d > worst || d != d) worst = d
+                         if ($2 > most) most = $2 }
+                       END { exit !(worst <= t * most) }' || fail "$target: other answers"
+}
+
+ran=0
+for target in x86-64-v3 aarch64 armv7 riscv32 riscv64-v cortex-m0plus cortex-m4 cortex-m7 wasm32 \
+    wasm32-simd x86_64-windows; do
+    for batch in 1 $rows; do
+        weft 0 compile run --target $target --batch $batch -o net.o
+        rm -rf t
+        mkdir t
+        cp net.o t/object.o
+        cp net.h t
+        "$TARGETS" run $target t "$here/../targets" "$here/on_target.c" -DNET=net \
+            -DIN="$(header NET_IN_image)" -DOUT="$(header NET_OUT_output)" -DROWS=$rows \
+            -DBATCH=$batch -DBYTES="$(header NET_PREDICT_BYTES)" >t/log 2>&1
+        status=$?
+        [ $status -eq 77 ] && echo "$target: not run: $(cat t/log)" && continue
+        [ $status -eq 0 ] || fail "$target: $(cat t/log)"
+        mv t/out.bin got.bin
+        near 1e-5
+        ran=$((ran + 1))
+        case $target in # with fused multiply-add: the same bits
+            x86-64-v3 | aarch64 | riscv* | cortex-m4 | cortex-m7)
+                cmp got.bin want.bin || fail "$target has other bits" ;;
+        esac
+    done
+done
+echo "$ran programs run"
+[ $ran -ge 2 ] || fail "nothing ran"
+
+weft 1 compile run --target aarch46
+err_has "unknown target 'aarch46'; did you mean 'aarch64'.*; there are: host, x86-64,"
+weft 1 compile run --target cortex-m7 --cpu cortex-m9
+err_has "unknown processor 'cortex-m9'"
+weft 1 compile run --features flying
+err_has "the target host has no feature 'flying'"
