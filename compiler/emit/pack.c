@@ -131,7 +131,7 @@ V pack_emit(Emit *e, const Step *s)
     if (!function_begin(e, step_name(e->arena, s), MODE_columns, true))
         return e->fn;
     Pack p = {.s = s, .from = s->node->in[0], .shape = s->node->shape, .along = -1};
-    for (int i = 0; i < p.shape.rank; i++)
+    for (int i = 0; e->width > 1 && i < p.shape.rank; i++)
         if (lies_along(e, p.from, i))
             p.along = i;
     int64_t n = 0, by = p.along == 0 ? e->width : 1;
