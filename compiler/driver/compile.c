@@ -1,5 +1,6 @@
 /* weft compile: a model as an object file and a header. */
 #include "driver/deploy.h"
+#include "driver/quantize.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -31,6 +32,23 @@ static bool read_weights(Deploy *d)
         return false;
     d->store = store_new(d->arena, d->init, false);
     return job_read_weights(j, d->store, path);
+}
+
+/* With --quantize: from here on, parameters of products are bytes. */
+static bool quantize(Deploy *d)
+{
+    Job *j = d->job;
+    bool asked;
+    if (!quantize_asked(j, &asked))
+        return false;
+    if (!asked)
+        return true;
+    if (d->train)
+        return error_at(j->diag, nowhere, "--quantize is for inference: leave out --train");
+    if (!d->store)
+        return error_at(j->diag, nowhere, "--quantize rounds weights: give --weights or a run "
+                        "folder");
+    return quantize_compare(j, d->store);
 }
 
 static char *upper(Arena *a, const char *name)
@@ -88,10 +106,7 @@ static bool compile(Deploy *d)
     if (!e || !find_target(d, e))
         return false;
     d->init = unit_init(d->unit);
-    if (!d->init || !read_weights(d))
-        return false;
-    deploy_blobs(d);
-    if (!deploy_entries(d))
+    if (!d->init || !read_weights(d) || !quantize(d) || !deploy_blobs(d) || !deploy_entries(d))
         return false;
     d->spec.name = d->unit->name;
     d->upper = upper(d->arena, d->unit->name);

@@ -23,9 +23,24 @@ static ObjectTensor *add_tensor(Deploy *d, BlobKind kind, Role role, const char 
     return &b->at[b->n - 1];
 }
 
-void deploy_blobs(Deploy *d)
+/* Bytes take the place of parameters that nothing else reads. */
+static bool quantized_blobs(Deploy *d)
+{
+    const Graph *g = pipeline_run(d->unit, PIPELINE_predict, &d->job->passes, NULL);
+    for (int i = 0; g && i < d->store->at.n; i++) {
+        const Kept *k = &d->store->at.at[i];
+        if (k->role != ROLE_param || graph_find_input(g, ROLE_param, k->name))
+            add_tensor(d, BLOB_params, k->role, k->name, k->dtype, k->rank, k->dim)->value =
+                k->memory;
+    }
+    return g;
+}
+
+bool deploy_blobs(Deploy *d)
 {
     Store *shapes = store_new(d->arena, d->init, true);
+    if (d->job->passes.quantize)
+        return quantized_blobs(d);
     d->spec.blob[BLOB_optimizer].bytes = OPTIMIZER_HEAD;
     for (int i = 0; i < shapes->at.n; i++) {
         const Kept *k = &shapes->at.at[i];
@@ -34,6 +49,7 @@ void deploy_blobs(Deploy *d)
         ObjectTensor *t = add_tensor(d, kind, k->role, k->name, k->dtype, k->rank, k->dim);
         t->value = from ? from->memory : NULL;
     }
+    return true;
 }
 
 /* ---- parameters' own computations ---- */

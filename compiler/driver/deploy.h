@@ -28,8 +28,9 @@ typedef struct {
 
 /* ---- deploy.c: entries ---- */
 
-/* Memory that the model keeps, laid out; with values where weights are given. */
-void deploy_blobs(Deploy *d);
+/* Memory that the model keeps, laid out; with values where weights are given. False after a
+ * report. */
+bool deploy_blobs(Deploy *d);
 /* predict and, with --train, what trains. False after a report. */
 bool deploy_entries(Deploy *d);
 /* Bytes of workspace that every entry finds enough, of one worker. */

@@ -1,6 +1,6 @@
 /* weft evaluate: loss and metrics of trained weights on a part of the data. */
+#include "driver/measure.h"
 #include "driver/quantize.h"
-#include "driver/tally.h"
 
 #include "system.h"
 
@@ -9,43 +9,8 @@
 
 static const Span nowhere;
 
-typedef struct { const char *name; bool test; int64_t first, count; } Part;
-
-/* The part that --split names; the test part where there is one, else validation. */
-static bool choose_part(Job *j, Part *p)
-{
-    int64_t kept = validation_count(j->unit), train = j->data->count - kept;
-    const Part all[] = {
-        {"test", true, 0, j->data->test_count},
-        {"validation", false, train, kept},
-        {"train", false, 0, train},
-    };
-    static const char *const names[] = {"test", "validation", "train"};
-    const char *want = j->options->value[OPT_split];
-    for (int i = 0; i < 3; i++) {
-        if (want && strcmp(want, all[i].name) != 0)
-            continue;
-        *p = all[i];
-        if (p->count > 0)
-            return true;
-        if (!want)
-            continue;
-        if (i == 1)
-            return error_at(j->diag, nowhere, "--split validation: the train block sets no part "
-                            "aside with validation_split");
-        return error_at(j->diag, nowhere, "--split %s: the data have no %s part", want, want);
-    }
-    if (!want)
-        return error_at(j->diag, nowhere, "the data hold no samples");
-    const char *near = nearest_name(want, names, 3);
-    return error_at(j->diag, nowhere, "--split %s: expected train, validation or test%s%s%s", want,
-                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-}
-
-typedef struct { Figure *figures; int n; double seconds; } Result;
-
-static void print_json(const Job *j, const Part *p, const char *weights, const Result *r,
-                       const Result *quantized)
+static void print_json(const Job *j, const Part *p, const char *weights, const Measure *r,
+                       const Measure *quantized)
 {
     Arena *a = arena_new();
     JsonField *f = NEW_ARRAY(a, JsonField, 2 * r->n + 6);
@@ -64,8 +29,8 @@ static void print_json(const Job *j, const Part *p, const char *weights, const R
     arena_free(a);
 }
 
-static void print_text(const Part *p, const char *weights, const Result *r,
-                       const Result *quantized)
+static void print_text(const Part *p, const char *weights, const Measure *r,
+                       const Measure *quantized)
 {
     printf("%s, %lld samples of the %s part\n", weights, (long long)p->count, p->name);
     if (quantized)
@@ -77,27 +42,6 @@ static void print_text(const Part *p, const char *weights, const Result *r,
         else
             printf("%.6g\n", r->figures[i].value);
     }
-}
-
-/* Loss and metrics of a part of the data, as the job's passes have it. False when stopped or
- * after a report. */
-static bool measure(Job *j, Store *store, const Part *part, Result *r, bool *stopped)
-{
-    int64_t rows = j->unit->train->batch_size;
-    Evaluator *v =
-        evaluator_new(j, j->arena, store, rows < part->count ? rows : part->count, stopped);
-    if (!v)
-        return false;
-    bool quiet = j->json || j->quiet;
-    Progress *p = progress_new(j->arena, stderr, quiet ? PROGRESS_none : PROGRESS_auto);
-    double start = system_seconds();
-    if (!evaluator_run(v, part->test, part->first, part->count, p))
-        error_at(j->diag, nowhere, "stopped by a signal");
-    r->seconds = system_seconds() - start;
-    r->figures = NEW_ARRAY(j->arena, Figure, j->unit->nmetric + 1);
-    r->n = tally_figures(v->tally, j->arena, "", r->figures);
-    evaluator_free(v);
-    return diag_ok(j->diag);
 }
 
 static bool evaluate(Job *j, bool *stopped)
@@ -115,9 +59,9 @@ static bool evaluate(Job *j, bool *stopped)
         return false;
     job_load_data(j);
     Graph *forward = unit_forward(j->unit, FORWARD_evaluate);
-    if (!job_data(j) || !forward || !job_check_labels(j, forward) || !choose_part(j, &part))
+    if (!job_data(j) || !forward || !job_check_labels(j, forward) || !part_choose(j, &part))
         return false;
-    Result plain = {0}, bytes = {0};
+    Measure plain = {0}, bytes = {0};
     bool quantize;
     system_catch_signals();
     if (!quantize_asked(j, &quantize) || !measure(j, store, &part, &plain, stopped) ||

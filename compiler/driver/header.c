@@ -11,7 +11,8 @@ static const char *c_type(Dtype dt)
 {
     static const char *const names[NDTYPE] = {[DT_f32] = "float",    [DT_f64] = "double",
                                               [DT_i32] = "int32_t",  [DT_u8] = "uint8_t",
-                                              [DT_i16] = "int16_t",  [DT_bool] = "uint8_t"};
+                                              [DT_i8] = "int8_t",   [DT_i16] = "int16_t",
+                                              [DT_bool] = "uint8_t"};
     return names[dt];
 }
 

@@ -2,7 +2,7 @@
  * range; then parameters are rounded to bytes. */
 #include "driver/quantize.h"
 
-#include "driver/tally.h"
+#include "driver/measure.h"
 
 #include <math.h>
 #include <string.h>
@@ -162,4 +162,57 @@ void quantize_bytes(const Quantize *q, int64_t *before, int64_t *after)
         *before += s->use ? 0 : count_of(s) * (int64_t)sizeof(float);
         *after += (s->use ? 0 : count_of(s)) + channels_of(s).channels * (int64_t)sizeof(float);
     }
+}
+
+/* ---- before and after ---- */
+
+static void print_compared(const Job *j, const Quantize *q, const Part *p, const Measure *plain,
+                           const Measure *bytes)
+{
+    int64_t before, after;
+    quantize_bytes(q, &before, &after);
+    Arena *a = arena_new();
+    JsonField *f = NEW_ARRAY(a, JsonField, 2 * plain->n + 4);
+    int k = 0;
+    f[k++] = json_field_text("split", p->name);
+    f[k++] = json_field_integer("samples", p->count);
+    f[k++] = json_field_integer("weights", before);
+    f[k++] = json_field_integer("int8_weights", after);
+    for (int i = 0; i < plain->n; i++) {
+        f[k++] = json_field_number(plain->figures[i].name, plain->figures[i].value);
+        f[k++] = json_field_number(arena_printf(a, "int8_%s", bytes->figures[i].name),
+                                   bytes->figures[i].value);
+    }
+    if (j->json) {
+        json_line(stdout, "quantize", f, k);
+    } else {
+        printf("%lld samples of the %s part  %-12s int8\n", (long long)p->count, p->name, "float32");
+        printf("  %-28s %-12lld %lld\n", "bytes of products' weights", (long long)before,
+               (long long)after);
+        for (int i = 0; i < plain->n; i++)
+            printf("  %-28s %-12.6g %.6g\n", plain->figures[i].name, plain->figures[i].value,
+                   bytes->figures[i].value);
+    }
+    arena_free(a);
+}
+
+bool quantize_compare(Job *j, Store *store)
+{
+    Part part = {0};
+    Measure plain = {0}, bytes = {0};
+    bool stopped = false;
+    if (!j->unit->train)
+        return error_at(j->diag, j->unit->span, "--quantize: %s has no train block, which says what "
+                        "the ranges are calibrated on", j->path);
+    if (!j->data)
+        return error_at(j->diag, j->unit->span, "--quantize is calibrated on the model's data, and "
+                        "they cannot be found; see --data-dir");
+    job_load_data(j);
+    if (!job_data(j) || !part_choose(j, &part) || !measure(j, store, &part, &plain, &stopped))
+        return false;
+    const Quantize *q = quantize_calibrate(j, store, &stopped);
+    if (!q || !measure(j, store, &part, &bytes, &stopped))
+        return false;
+    print_compared(j, q, &part, &plain, &bytes);
+    return true;
 }

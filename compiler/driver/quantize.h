@@ -12,6 +12,10 @@ bool quantize_asked(Job *j, bool *asked);
  * gradient use them (j->passes.quantize). Null after a report, or with *stopped. */
 Quantize *quantize_calibrate(Job *j, Store *store, bool *stopped);
 
+/* For weft compile: reads the data, calibrates as above, and prints figures and sizes before and
+ * after. False after a report. */
+bool quantize_compare(Job *j, Store *store);
+
 /* Bytes of the parameters that are quantised: as floats, and now with their scales. */
 void quantize_bytes(const Quantize *q, int64_t *before, int64_t *after);
 
