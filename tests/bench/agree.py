@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Whether Weft and another framework do the same work: their losses from the same start.
 
-    agree.py torch|tensorflow|jax MODEL WEFT
+    agree.py torch|tensorflow|jax|onnxruntime|onednn MODEL WEFT [ONEDNN]
 
 Both take STEPS steps of Adam on one batch from the weights that Weft drew; each step's loss
-is compared. Prints the largest difference relative to Weft's loss, fails above MOST. What
+is compared. Of what does not train or has no loss of its own (ONNX Runtime; oneDNN's LSTM, by
+the driver ONEDNN, with the rest of the model in numpy) the first step's. Prints the largest
+difference relative to Weft's loss as JSON, fails above MOST. What
 PyTorch does otherwise is taken back here, not where time is taken: its second bias of an LSTM
 or SimpleRNN, which the equations do not have, stays zero, and Adam's epsilon is placed as
 Keras has it. Runs in the peer's environment (numpy).
@@ -128,23 +130,56 @@ def keras_losses(name, x, y, arrays):
     return [float(model.train_on_batch(x, y)) for _ in range(STEPS)]
 
 
+# ---- of forward passes alone ----
+
+def cross_entropy(probabilities, y):
+    rows = probabilities.reshape(-1, probabilities.shape[-1])
+    return [float(-np.log(rows[np.arange(len(rows)), y.flatten()]).mean(dtype="float64"))]
+
+
+def onnx_losses(name, x, y, arrays):
+    if peers.onnx_layers(name) is None:
+        return None
+    session = peers.onnx_session(name, arrays, x.shape, 1)
+    return cross_entropy(session.run(None, {"x": x})[0], y)
+
+
+def onednn_losses(driver, name, x, y, arrays):
+    first = 1 if name == "characters" else 0
+    if name not in ("lstm", "stacked", "characters"):
+        return None
+    *recurrent, kernel, bias = arrays[first:]
+    x = arrays[0][x] if first else x
+    sizes = [*x.shape, *(a.shape[0] for a in recurrent[1::3])]
+    parts = [x.transpose(1, 0, 2), *recurrent]
+    done = subprocess.run([driver, "--output", *map(str, sizes)], check=True, capture_output=True,
+                          input=b"".join(np.ascontiguousarray(a).tobytes() for a in parts))
+    h = np.frombuffer(done.stdout, "float32").reshape(x.shape[1], x.shape[0], -1)
+    z = (h.transpose(1, 0, 2) if first else h[-1]) @ kernel + bias
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return cross_entropy(e / e.sum(-1, keepdims=True), y)
+
+
 def main(argv):
-    peer, name, command = argv[1:]
+    peer, name, command, *driver = argv[1:]
     x, y = peers.inputs(name, BATCH.get(name, 128))
     with tempfile.TemporaryDirectory() as folder:
         arrays, ours = weft(command, name, x, y, pathlib.Path(folder))
-    if peer.startswith("torch"):
+    if peer == "onednn":
+        theirs = onednn_losses(driver[0], name, x, y, arrays)
+    elif peer == "onnxruntime":
+        theirs = onnx_losses(name, x, y, arrays)
+    elif peer.startswith("torch"):
         theirs = torch_losses(name, x, y, arrays)
     else:
         os.environ["KERAS_BACKEND"] = peer
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         theirs = keras_losses(name, x, y, arrays)
     if theirs is None:
-        print(f"{name}: {peer} does not have it")
+        print(json.dumps({"agreement": peer, "model": name, "worst": None}))
         return 0
     worst = max(abs(a - b) / abs(a) for a, b in zip(ours, theirs))
-    print(f"{name}: losses of weft and {peer} over {STEPS} steps differ by at most {worst:.1e} "
-          "of the loss")
+    print(json.dumps({"agreement": peer, "model": name, "steps": len(theirs), "worst": worst}))
     return worst > MOST
 
 

@@ -1,0 +1,261 @@
+/* Times oneDNN's own LSTM, forward and backward, for tools/bench --peers.
+ *
+ *   onednn THREADS BATCH STEPS FEATURES UNITS [UNITS ...]
+ *       prints {"ms": median of a step}: one primitive a layer forward, then back
+ *   onednn --output BATCH STEPS FEATURES UNITS [UNITS ...] <IN >OUT
+ *       float32 from stdin: the input [steps][batch][features], then of each layer the kernel
+ *       [in][4 * units], the recurrent kernel [units][4 * units] and the bias, gates i f c o;
+ *       the last layer's output, [steps][batch][units], to stdout
+ *
+ * What is timed are the recurrent layers alone, with weights in the format that each primitive
+ * likes best: loss, dense layers, optimizer and the change of formats that an update brings are
+ * not in it, so a whole step takes longer. Built by tests/bench/compare.py with -ldnnl.
+ */
+#include <dnnl.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LAYERS_MOST = 8, ARGS_MOST = 32, ROUNDS = 31, WARM = 3, GATES = 4 };
+
+static void check(dnnl_status_t status, const char *what)
+{
+    if (status == dnnl_success)
+        return;
+    fprintf(stderr, "onednn: %s fails with status %d\n", what, (int)status);
+    exit(1);
+}
+
+typedef struct {
+    dnnl_primitive_t primitive;
+    dnnl_exec_arg_t arg[ARGS_MOST];
+    int n;
+} Call;
+
+typedef struct {
+    dnnl_memory_t kernel, recurrent, bias; /* as read: ldigo, ldigo, ldgo */
+    dnnl_memory_t dst, diff_src;
+    Call forward, backward;
+} Layer;
+
+static dnnl_engine_t engine;
+static dnnl_stream_t stream;
+
+/* ---- memory ---- */
+
+static dnnl_memory_desc_t plain(int rank, const int64_t *dims, dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t d;
+    dnnl_dims_t all = {0};
+    memcpy(all, dims, sizeof *dims * (size_t)rank);
+    check(dnnl_memory_desc_init_by_tag(&d, rank, all, dnnl_f32, tag), "a description");
+    return d;
+}
+
+static dnnl_memory_t memory_new(const dnnl_memory_desc_t *d)
+{
+    dnnl_memory_t m;
+    void *at;
+    check(dnnl_memory_create(&m, d, engine, DNNL_MEMORY_ALLOCATE), "memory");
+    check(dnnl_memory_get_data_handle(m, &at), "its handle");
+    memset(at, 0, dnnl_memory_desc_get_size(d));
+    return m;
+}
+
+static float *floats_of(dnnl_memory_t m, size_t *n)
+{
+    const dnnl_memory_desc_t *d;
+    void *at;
+    check(dnnl_memory_get_memory_desc(m, &d), "a memory's description");
+    check(dnnl_memory_get_data_handle(m, &at), "its handle");
+    *n = dnnl_memory_desc_get_size(d) / sizeof(float);
+    return at;
+}
+
+/* From stdin, or small numbers without order. */
+static void fill(dnnl_memory_t m, int from_stdin)
+{
+    size_t n;
+    float *at = floats_of(m, &n);
+    if (from_stdin && fread(at, sizeof *at, n, stdin) != n) {
+        fprintf(stderr, "onednn: stdin ends early\n");
+        exit(1);
+    }
+    for (size_t i = 0; !from_stdin && i < n; i++)
+        at[i] = (float)rand() / (float)RAND_MAX * 0.2f - 0.1f;
+}
+
+/* The same values in the format that a primitive asks for. */
+static dnnl_memory_t reordered(dnnl_memory_t from, const dnnl_memory_desc_t *to)
+{
+    const dnnl_memory_desc_t *d;
+    dnnl_primitive_desc_t pd;
+    dnnl_primitive_t p;
+    check(dnnl_memory_get_memory_desc(from, &d), "a memory's description");
+    if (dnnl_memory_desc_equal(d, to))
+        return from;
+    dnnl_memory_t out = memory_new(to);
+    check(dnnl_reorder_primitive_desc_create(&pd, d, engine, to, engine, NULL), "a reorder");
+    check(dnnl_primitive_create(&p, pd), "a reorder");
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, out}};
+    check(dnnl_primitive_execute(p, stream, 2, args), "a reorder");
+    check(dnnl_stream_wait(stream), "waiting");
+    return out;
+}
+
+/* ---- layers ---- */
+
+static void add(Call *c, int arg, dnnl_memory_t m)
+{
+    c->arg[c->n++] = (dnnl_exec_arg_t){arg, m};
+}
+
+static const dnnl_memory_desc_t *wanted(dnnl_primitive_desc_t pd, int arg)
+{
+    return dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg);
+}
+
+/* Forward primitive; backward one, which takes diff_dst. */
+static void layer_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const int64_t *size,
+                      int64_t in, int64_t units)
+{
+    int64_t x[] = {size[1], size[0], in}, y[] = {size[1], size[0], units};
+    int64_t w[] = {1, 1, in, GATES, units}, u[] = {1, 1, units, GATES, units};
+    int64_t b[] = {1, 1, GATES, units};
+    dnnl_memory_desc_t xd = plain(3, x, dnnl_tnc), yd = plain(3, y, dnnl_tnc);
+    dnnl_memory_desc_t wd = plain(5, w, dnnl_format_tag_any), ud = plain(5, u, dnnl_format_tag_any);
+    dnnl_memory_desc_t bd = plain(4, b, dnnl_ldgo);
+    dnnl_rnn_desc_t fd, kd;
+    dnnl_primitive_desc_t forward, backward;
+    dnnl_rnn_direction_t to = dnnl_unidirectional_left2right;
+    check(dnnl_lstm_forward_desc_init(&fd, dnnl_forward_training, to, &xd, NULL, NULL, &wd, &ud,
+                                      &bd, &yd, NULL, NULL, 0), "an LSTM");
+    check(dnnl_primitive_desc_create(&forward, &fd, NULL, engine, NULL), "an LSTM forward");
+    check(dnnl_lstm_backward_desc_init(&kd, dnnl_backward, to, &xd, NULL, NULL, &wd, &ud, &bd, &yd,
+                                       NULL, NULL, &xd, NULL, NULL, &wd, &ud, &bd, &yd, NULL, NULL,
+                                       0), "an LSTM backward");
+    check(dnnl_primitive_desc_create(&backward, &kd, NULL, engine, forward), "an LSTM backward");
+    check(dnnl_primitive_create(&l->forward.primitive, forward), "an LSTM forward");
+    check(dnnl_primitive_create(&l->backward.primitive, backward), "an LSTM backward");
+    l->dst = memory_new(&yd);
+    l->diff_src = memory_new(&xd);
+    dnnl_memory_t workspace = memory_new(wanted(forward, DNNL_ARG_WORKSPACE));
+    Call *calls[] = {&l->forward, &l->backward};
+    dnnl_primitive_desc_t pds[] = {forward, backward};
+    for (int i = 0; i < 2; i++) {
+        add(calls[i], DNNL_ARG_SRC_LAYER, src);
+        add(calls[i], DNNL_ARG_WEIGHTS_LAYER,
+            reordered(l->kernel, wanted(pds[i], DNNL_ARG_WEIGHTS_LAYER)));
+        add(calls[i], DNNL_ARG_WEIGHTS_ITER,
+            reordered(l->recurrent, wanted(pds[i], DNNL_ARG_WEIGHTS_ITER)));
+        add(calls[i], DNNL_ARG_BIAS, l->bias);
+        add(calls[i], DNNL_ARG_DST_LAYER, l->dst);
+        add(calls[i], DNNL_ARG_WORKSPACE, workspace);
+    }
+    static const int diffs[] = {DNNL_ARG_DIFF_WEIGHTS_LAYER, DNNL_ARG_DIFF_WEIGHTS_ITER,
+                                DNNL_ARG_DIFF_BIAS};
+    add(&l->backward, DNNL_ARG_DIFF_SRC_LAYER, l->diff_src);
+    add(&l->backward, DNNL_ARG_DIFF_DST_LAYER, diff_dst);
+    for (int i = 0; i < 3; i++)
+        add(&l->backward, diffs[i], memory_new(wanted(backward, diffs[i])));
+}
+
+/* Weights as they are read, in plain formats. */
+static void layer_read(Layer *l, int64_t in, int64_t units, int from_stdin)
+{
+    int64_t w[] = {1, 1, in, GATES, units}, u[] = {1, 1, units, GATES, units};
+    int64_t b[] = {1, 1, GATES, units};
+    dnnl_memory_desc_t wd = plain(5, w, dnnl_ldigo), ud = plain(5, u, dnnl_ldigo);
+    dnnl_memory_desc_t bd = plain(4, b, dnnl_ldgo);
+    l->kernel = memory_new(&wd);
+    l->recurrent = memory_new(&ud);
+    l->bias = memory_new(&bd);
+    fill(l->kernel, from_stdin);
+    fill(l->recurrent, from_stdin);
+    fill(l->bias, from_stdin);
+}
+
+/* ---- steps ---- */
+
+static void run(const Call *c)
+{
+    check(dnnl_primitive_execute(c->primitive, stream, c->n, c->arg), "a layer");
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of ROUNDS steps, or of those that fit into eight seconds. */
+static double median_step(const Layer *layer, int n)
+{
+    double t[ROUNDS + WARM], begun = seconds();
+    int k = 0;
+    while (k < ROUNDS + WARM && (k < WARM + 1 || seconds() - begun < 8)) {
+        double start = seconds();
+        for (int i = 0; i < n; i++)
+            run(&layer[i].forward);
+        for (int i = n - 1; i >= 0; i--)
+            run(&layer[i].backward);
+        check(dnnl_stream_wait(stream), "waiting");
+        t[k++] = seconds() - start;
+    }
+    qsort(t + WARM, (size_t)(k - WARM), sizeof *t, by_value);
+    return t[WARM + (k - WARM) / 2];
+}
+
+static void write_output(const Layer *layer, int n)
+{
+    size_t all;
+    for (int i = 0; i < n; i++)
+        run(&layer[i].forward);
+    check(dnnl_stream_wait(stream), "waiting");
+    float *y = floats_of(layer[n - 1].dst, &all);
+    fwrite(y, sizeof *y, all, stdout);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 6 || argc - 5 > LAYERS_MOST) {
+        fprintf(stderr, "usage: %s THREADS|--output BATCH STEPS FEATURES UNITS...\n", argv[0]);
+        return 1;
+    }
+    int output = strcmp(argv[1], "--output") == 0, n = argc - 5;
+    int64_t size[] = {atoll(argv[2]), atoll(argv[3])}, in[LAYERS_MOST + 1];
+    for (int i = 0; i <= n; i++)
+        in[i] = atoll(argv[4 + i]);
+    omp_set_num_threads(output ? 1 : atoi(argv[1]));
+    check(dnnl_engine_create(&engine, dnnl_cpu, 0), "the engine");
+    check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "the stream");
+    int64_t x[] = {size[1], size[0], in[0]}, y[] = {size[1], size[0], in[n]};
+    dnnl_memory_desc_t xd = plain(3, x, dnnl_tnc), yd = plain(3, y, dnnl_tnc);
+    dnnl_memory_t src = memory_new(&xd), diff = memory_new(&yd);
+    fill(src, output);
+    fill(diff, 0);
+    static Layer layer[LAYERS_MOST];
+    for (int i = 0; i < n; i++)
+        layer_read(&layer[i], in[i], in[i + 1], output);
+    /* The gradient that arrives at a layer is in the memory of the one behind, made after it. */
+    for (int i = 0; i < n; i++)
+        layer_new(&layer[i], i ? layer[i - 1].dst : src, diff, size, in[i], in[i + 1]);
+    for (int i = 0; i + 1 < n; i++)
+        for (int k = 0; k < layer[i].backward.n; k++)
+            if (layer[i].backward.arg[k].arg == DNNL_ARG_DIFF_DST_LAYER)
+                layer[i].backward.arg[k].memory = layer[i + 1].diff_src;
+    if (output)
+        write_output(layer, n);
+    else
+        printf("{\"ms\": %.4f}\n", 1e3 * median_step(layer, n));
+    return 0;
+}
