@@ -144,20 +144,32 @@ def onnx_losses(name, x, y, arrays):
     return cross_entropy(session.run(None, {"x": x})[0], y)
 
 
+def softmax_losses(z, y):
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return cross_entropy(e / e.sum(-1, keepdims=True), y)
+
+
+def run_onednn(driver, sizes, arrays):
+    done = subprocess.run([driver, "--output", *map(str, sizes)], check=True, capture_output=True,
+                          input=b"".join(np.ascontiguousarray(a).tobytes() for a in arrays))
+    return np.frombuffer(done.stdout, "float32")
+
+
 def onednn_losses(driver, name, x, y, arrays):
     first = 1 if name == "characters" else 0
-    if name not in ("lstm", "stacked", "characters"):
+    if name not in ("lstm", "stacked", "characters", "mlp"):
         return None
+    if name == "mlp":
+        z = run_onednn(driver, [len(x), 0, x.shape[1], *(a.shape[1] for a in arrays[::2])],
+                       [x, *arrays]).reshape(len(x), -1)
+        return softmax_losses(z, y)
     *recurrent, kernel, bias = arrays[first:]
     x = arrays[0][x] if first else x
     sizes = [*x.shape, *(a.shape[0] for a in recurrent[1::3])]
     parts = [x.transpose(1, 0, 2), *recurrent]
-    done = subprocess.run([driver, "--output", *map(str, sizes)], check=True, capture_output=True,
-                          input=b"".join(np.ascontiguousarray(a).tobytes() for a in parts))
-    h = np.frombuffer(done.stdout, "float32").reshape(x.shape[1], x.shape[0], -1)
+    h = run_onednn(driver, sizes, parts).reshape(x.shape[1], x.shape[0], -1)
     z = (h.transpose(1, 0, 2) if first else h[-1]) @ kernel + bias
-    e = np.exp(z - z.max(-1, keepdims=True))
-    return cross_entropy(e / e.sum(-1, keepdims=True), y)
+    return softmax_losses(z, y)
 
 
 def main(argv):

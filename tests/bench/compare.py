@@ -4,7 +4,7 @@
     compare.py BENCH WEFT [--json] [--lines FILE] [MODEL.model ...] [-- PEER ...]
 
 Peers are torch, torch-compile, tensorflow and jax (Keras on either), onednn (Debian's
-libdnnl-dev, its LSTM alone by onednn.c) for training; torch, tensorflow, jax and onnxruntime for
+libdnnl-dev, its LSTM or dense layers alone by onednn.c) for training; torch, tensorflow, jax and onnxruntime for
 inference. Installs pinned releases from PyPI into virtual environments under the user's cache.
 First agree.py compares the losses of both from the same weights. Then, for each model, on 1 and
 on 2 threads, Weft and every peer run in turn, ROUNDS times; medians in milliseconds, and the ratio
@@ -33,8 +33,9 @@ WORK = [("lstm", 128), ("lstm", 32), ("lstm", 1024), ("cell", 128), ("gru", 128)
         ("bilstm", 128), ("mlp", 128), ("cnn", 128), ("stacked", 64), ("characters", 50),
         ("convlstm", 8)]
 INFERENCE = [("lstm", 1), ("lstm", 128), ("mlp", 128), ("cnn", 128)]
-# oneDNN's LSTM: steps, features, units of each layer
-RECURRENT = {"lstm": (28, 28, 50), "stacked": (64, 128, 512, 512), "characters": (100, 64, 256)}
+# oneDNN's LSTM: steps, features, units of each layer; no steps: dense layers
+LAYERS = {"lstm": (28, 28, 50), "stacked": (64, 128, 512, 512), "characters": (100, 64, 256),
+          "mlp": (0, 784, 512, 512, 10)}
 
 
 def surroundings():
@@ -120,7 +121,7 @@ def agreement(report, weft, name, peer, driver):
 
 def command_of(peer, name, batch, threads, inference, driver):
     if peer == "onednn":
-        return [driver, threads, batch, *RECURRENT[name]]
+        return [driver, threads, batch, *LAYERS[name]]
     return [python_of(PEERS[peer]), HERE / "peers.py", peer, threads, name, "--batch", batch,
             *(["--inference"] if inference else [])]
 
@@ -129,7 +130,7 @@ def compare(report, bench, name, batch, threads, peers, inference, driver):
     commands = {"weft": [bench, *(["--inference"] if inference else []), threads,
                          f"models/bench/{name}.model", "--batch-size", batch, "--json"]}
     for peer in peers:
-        if peer != "onednn" or (driver and name in RECURRENT):
+        if peer != "onednn" or (driver and name in LAYERS):
             commands[peer] = command_of(peer, name, batch, threads, inference, driver)
     times = {peer: [] for peer in commands}
     for _ in range(ROUNDS):
@@ -183,7 +184,7 @@ def main(argv):
     report = Report(as_json, path)
     agreed = [agreement(report, weft, name, peer, driver)
               for name in dict(work) for peer in asked
-              if peer != "torch-compile" and (peer != "onednn" or name in RECURRENT)
+              if peer != "torch-compile" and (peer != "onednn" or name in LAYERS)
               and (peer != "onnxruntime" or name in dict(inference))]
     table(report, bench, work, [p for p in TRAINS if p in asked], False, driver)
     table(report, bench, inference, [p for p in INFERS if p in asked], True, driver)

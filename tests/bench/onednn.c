@@ -1,15 +1,17 @@
-/* Times oneDNN's own LSTM, forward and backward, for tools/bench --peers.
+/* Times oneDNN's own LSTM or dense layers, forward and backward, for tools/bench --peers.
  *
  *   onednn THREADS BATCH STEPS FEATURES UNITS [UNITS ...]
- *       prints {"ms": median of a step}: one primitive a layer forward, then back
+ *       prints {"ms": median of a step}: one primitive a layer forward, then back. STEPS 0:
+ *       dense layers instead, with relu behind all but the last
  *   onednn --output BATCH STEPS FEATURES UNITS [UNITS ...] <IN >OUT
  *       float32 from stdin: the input [steps][batch][features], then of each layer the kernel
  *       [in][4 * units], the recurrent kernel [units][4 * units] and the bias, gates i f c o;
- *       the last layer's output, [steps][batch][units], to stdout
+ *       the last layer's output, [steps][batch][units], to stdout. Dense layers have neither
+ *       steps nor a recurrent kernel
  *
- * What is timed are the recurrent layers alone, with weights in the format that each primitive
- * likes best: loss, dense layers, optimizer and the change of formats that an update brings are
- * not in it, so a whole step takes longer. Built by tests/bench/compare.py with -ldnnl.
+ * What is timed are these layers alone, with weights in the format that each primitive likes
+ * best: loss, other layers, optimizer and the change of formats that an update brings are not in
+ * it, so a whole step takes longer. Built by tests/bench/compare.py with -ldnnl.
  */
 #include <dnnl.h>
 #include <omp.h>
@@ -18,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LAYERS_MOST = 8, ARGS_MOST = 32, ROUNDS = 31, WARM = 3, GATES = 4 };
+enum { LAYERS_MOST = 8, ARGS_MOST = 32, CALLS_MOST = 3, ROUNDS = 31, WARM = 3, GATES = 4 };
 
 static void check(dnnl_status_t status, const char *what)
 {
@@ -35,9 +37,10 @@ typedef struct {
 } Call;
 
 typedef struct {
-    dnnl_memory_t kernel, recurrent, bias; /* as read: ldigo, ldigo, ldgo */
-    dnnl_memory_t dst, diff_src;
-    Call forward, backward;
+    dnnl_memory_t kernel, recurrent, bias; /* as read, in plain formats */
+    dnnl_memory_t dst, diff_src, arrives; /* arrives: the gradient of dst */
+    Call forward, backward[CALLS_MOST];
+    int nbackward;
 } Layer;
 
 static dnnl_engine_t engine;
@@ -107,6 +110,13 @@ static dnnl_memory_t reordered(dnnl_memory_t from, const dnnl_memory_desc_t *to)
 
 /* ---- layers ---- */
 
+/* What layers are made of: sizes[0] rows, sizes[1] steps (0: dense). */
+typedef struct {
+    const int64_t *sizes;
+    int64_t in, units;
+    int first, last;
+} Shape;
+
 static void add(Call *c, int arg, dnnl_memory_t m)
 {
     c->arg[c->n++] = (dnnl_exec_arg_t){arg, m};
@@ -117,11 +127,11 @@ static const dnnl_memory_desc_t *wanted(dnnl_primitive_desc_t pd, int arg)
     return dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, arg);
 }
 
-/* Forward primitive; backward one, which takes diff_dst. */
-static void layer_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const int64_t *size,
-                      int64_t in, int64_t units)
+/* An LSTM: forward primitive; backward one, which takes diff_dst. */
+static void lstm_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const Shape *s)
 {
-    int64_t x[] = {size[1], size[0], in}, y[] = {size[1], size[0], units};
+    int64_t in = s->in, units = s->units;
+    int64_t x[] = {s->sizes[1], s->sizes[0], in}, y[] = {s->sizes[1], s->sizes[0], units};
     int64_t w[] = {1, 1, in, GATES, units}, u[] = {1, 1, units, GATES, units};
     int64_t b[] = {1, 1, GATES, units};
     dnnl_memory_desc_t xd = plain(3, x, dnnl_tnc), yd = plain(3, y, dnnl_tnc);
@@ -138,11 +148,12 @@ static void layer_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const
                                        0), "an LSTM backward");
     check(dnnl_primitive_desc_create(&backward, &kd, NULL, engine, forward), "an LSTM backward");
     check(dnnl_primitive_create(&l->forward.primitive, forward), "an LSTM forward");
-    check(dnnl_primitive_create(&l->backward.primitive, backward), "an LSTM backward");
+    check(dnnl_primitive_create(&l->backward[0].primitive, backward), "an LSTM backward");
+    l->nbackward = 1;
     l->dst = memory_new(&yd);
     l->diff_src = memory_new(&xd);
     dnnl_memory_t workspace = memory_new(wanted(forward, DNNL_ARG_WORKSPACE));
-    Call *calls[] = {&l->forward, &l->backward};
+    Call *calls[] = {&l->forward, l->backward};
     dnnl_primitive_desc_t pds[] = {forward, backward};
     for (int i = 0; i < 2; i++) {
         add(calls[i], DNNL_ARG_SRC_LAYER, src);
@@ -156,15 +167,92 @@ static void layer_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const
     }
     static const int diffs[] = {DNNL_ARG_DIFF_WEIGHTS_LAYER, DNNL_ARG_DIFF_WEIGHTS_ITER,
                                 DNNL_ARG_DIFF_BIAS};
-    add(&l->backward, DNNL_ARG_DIFF_SRC_LAYER, l->diff_src);
-    add(&l->backward, DNNL_ARG_DIFF_DST_LAYER, diff_dst);
+    add(l->backward, DNNL_ARG_DIFF_SRC_LAYER, l->diff_src);
+    add(l->backward, DNNL_ARG_DIFF_DST_LAYER, diff_dst);
     for (int i = 0; i < 3; i++)
-        add(&l->backward, diffs[i], memory_new(wanted(backward, diffs[i])));
+        add(l->backward, diffs[i], memory_new(wanted(backward, diffs[i])));
+}
+
+/* A primitive of the layer's way back, in the order of the calls. */
+static Call *back(Layer *l, dnnl_primitive_desc_t *pd, const_dnnl_op_desc_t d,
+                  dnnl_primitive_desc_t forward)
+{
+    Call *c = &l->backward[l->nbackward++];
+    check(dnnl_primitive_desc_create(pd, d, NULL, engine, forward), "a layer backward");
+    check(dnnl_primitive_create(&c->primitive, *pd), "a layer backward");
+    return c;
+}
+
+static dnnl_primitive_attr_t with_relu(void)
+{
+    dnnl_primitive_attr_t attr;
+    dnnl_post_ops_t ops;
+    check(dnnl_primitive_attr_create(&attr), "attributes");
+    check(dnnl_post_ops_create(&ops), "attributes");
+    check(dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_relu, 0, 0), "attributes");
+    check(dnnl_primitive_attr_set_post_ops(attr, ops), "attributes");
+    return attr;
+}
+
+/* A dense layer with its relu in the same primitive. Back: relu, weights, and the input's
+ * gradient, which nobody needs of the first layer. */
+static void dense_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const Shape *s)
+{
+    int64_t x[] = {s->sizes[0], s->in}, y[] = {s->sizes[0], s->units}, w[] = {s->units, s->in};
+    dnnl_memory_desc_t xd = plain(2, x, dnnl_nc), yd = plain(2, y, dnnl_nc);
+    dnnl_memory_desc_t wd = plain(2, w, dnnl_format_tag_any), bd = plain(1, w, dnnl_x);
+    dnnl_inner_product_desc_t fd, dw, dx;
+    dnnl_eltwise_desc_t rf, rb;
+    dnnl_primitive_desc_t forward, pd, relu;
+    check(dnnl_inner_product_forward_desc_init(&fd, dnnl_forward_training, &xd, &wd, &bd, &yd),
+          "a dense layer");
+    check(dnnl_primitive_desc_create(&forward, &fd, s->last ? NULL : with_relu(), engine, NULL),
+          "a dense layer");
+    check(dnnl_primitive_create(&l->forward.primitive, forward), "a dense layer");
+    l->dst = memory_new(&yd);
+    l->diff_src = memory_new(&xd);
+    add(&l->forward, DNNL_ARG_SRC, src);
+    add(&l->forward, DNNL_ARG_WEIGHTS, reordered(l->kernel, wanted(forward, DNNL_ARG_WEIGHTS)));
+    add(&l->forward, DNNL_ARG_BIAS, l->bias);
+    add(&l->forward, DNNL_ARG_DST, l->dst);
+    if (!s->last) {
+        dnnl_alg_kind_t kind = dnnl_eltwise_relu_use_dst_for_bwd;
+        check(dnnl_eltwise_forward_desc_init(&rf, dnnl_forward_training, kind, &yd, 0, 0), "relu");
+        check(dnnl_primitive_desc_create(&relu, &rf, NULL, engine, NULL), "relu");
+        check(dnnl_eltwise_backward_desc_init(&rb, kind, &yd, &yd, 0, 0), "relu");
+        Call *c = back(l, &pd, &rb, relu);
+        add(c, DNNL_ARG_DST, l->dst);
+        add(c, DNNL_ARG_DIFF_DST, diff_dst);
+        add(c, DNNL_ARG_DIFF_SRC, diff_dst);
+    }
+    check(dnnl_inner_product_backward_weights_desc_init(&dw, &xd, &wd, &bd, &yd), "weights");
+    Call *c = back(l, &pd, &dw, forward);
+    add(c, DNNL_ARG_SRC, src);
+    add(c, DNNL_ARG_DIFF_DST, diff_dst);
+    add(c, DNNL_ARG_DIFF_WEIGHTS, memory_new(wanted(pd, DNNL_ARG_DIFF_WEIGHTS)));
+    add(c, DNNL_ARG_DIFF_BIAS, memory_new(&bd));
+    if (s->first)
+        return;
+    check(dnnl_inner_product_backward_data_desc_init(&dx, &xd, &wd, &yd), "an input's gradient");
+    c = back(l, &pd, &dx, forward);
+    add(c, DNNL_ARG_WEIGHTS, reordered(l->kernel, wanted(pd, DNNL_ARG_WEIGHTS)));
+    add(c, DNNL_ARG_DIFF_DST, diff_dst);
+    add(c, DNNL_ARG_DIFF_SRC, l->diff_src);
 }
 
 /* Weights as they are read, in plain formats. */
-static void layer_read(Layer *l, int64_t in, int64_t units, int from_stdin)
+static void layer_read(Layer *l, const Shape *s, int from_stdin)
 {
+    int64_t in = s->in, units = s->units;
+    if (s->sizes[1] == 0) {
+        int64_t w[] = {units, in};
+        dnnl_memory_desc_t wd = plain(2, w, dnnl_ba), bd = plain(1, w, dnnl_x);
+        l->kernel = memory_new(&wd);
+        l->bias = memory_new(&bd);
+        fill(l->kernel, from_stdin);
+        fill(l->bias, from_stdin);
+        return;
+    }
     int64_t w[] = {1, 1, in, GATES, units}, u[] = {1, 1, units, GATES, units};
     int64_t b[] = {1, 1, GATES, units};
     dnnl_memory_desc_t wd = plain(5, w, dnnl_ldigo), ud = plain(5, u, dnnl_ldigo);
@@ -207,7 +295,8 @@ static double median_step(const Layer *layer, int n)
         for (int i = 0; i < n; i++)
             run(&layer[i].forward);
         for (int i = n - 1; i >= 0; i--)
-            run(&layer[i].backward);
+            for (int j = 0; j < layer[i].nbackward; j++)
+                run(&layer[i].backward[j]);
         check(dnnl_stream_wait(stream), "waiting");
         t[k++] = seconds() - start;
     }
@@ -225,6 +314,18 @@ static void write_output(const Layer *layer, int n)
     fwrite(y, sizeof *y, all, stdout);
 }
 
+/* The gradient of a layer's input is what arrives at the layer before it. */
+static void join(Layer *layer, int n)
+{
+    for (int i = 0; i + 1 < n; i++)
+        for (int j = 0; j < layer[i + 1].nbackward; j++)
+            for (int k = 0; k < layer[i + 1].backward[j].n; k++) {
+                dnnl_exec_arg_t *a = &layer[i + 1].backward[j].arg[k];
+                if (a->memory == layer[i + 1].diff_src)
+                    a->memory = layer[i].arrives;
+            }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 6 || argc - 5 > LAYERS_MOST) {
@@ -239,20 +340,29 @@ int main(int argc, char **argv)
     check(dnnl_engine_create(&engine, dnnl_cpu, 0), "the engine");
     check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "the stream");
     int64_t x[] = {size[1], size[0], in[0]}, y[] = {size[1], size[0], in[n]};
-    dnnl_memory_desc_t xd = plain(3, x, dnnl_tnc), yd = plain(3, y, dnnl_tnc);
+    int dense = size[1] == 0;
+    dnnl_format_tag_t tag = dense ? dnnl_nc : dnnl_tnc;
+    dnnl_memory_desc_t xd = plain(3 - dense, x + dense, tag), yd = plain(3 - dense, y + dense, tag);
     dnnl_memory_t src = memory_new(&xd), diff = memory_new(&yd);
     fill(src, output);
     fill(diff, 0);
     static Layer layer[LAYERS_MOST];
-    for (int i = 0; i < n; i++)
-        layer_read(&layer[i], in[i], in[i + 1], output);
-    /* The gradient that arrives at a layer is in the memory of the one behind, made after it. */
-    for (int i = 0; i < n; i++)
-        layer_new(&layer[i], i ? layer[i - 1].dst : src, diff, size, in[i], in[i + 1]);
-    for (int i = 0; i + 1 < n; i++)
-        for (int k = 0; k < layer[i].backward.n; k++)
-            if (layer[i].backward.arg[k].arg == DNNL_ARG_DIFF_DST_LAYER)
-                layer[i].backward.arg[k].memory = layer[i + 1].diff_src;
+    Shape shape[LAYERS_MOST];
+    for (int i = 0; i < n; i++) {
+        shape[i] = (Shape){size, in[i], in[i + 1], i == 0, i == n - 1};
+        layer_read(&layer[i], &shape[i], output);
+    }
+    for (int i = 0; i < n; i++) {
+        dnnl_memory_t from = i ? layer[i - 1].dst : src, arrives = diff;
+        if (i + 1 < n) {
+            int64_t at[] = {size[1], size[0], in[i + 1]};
+            dnnl_memory_desc_t d = plain(3 - dense, at + dense, tag);
+            arrives = memory_new(&d);
+        }
+        layer[i].arrives = arrives;
+        (dense ? dense_new : lstm_new)(&layer[i], from, arrives, &shape[i]);
+    }
+    join(layer, n);
     if (output)
         write_output(layer, n);
     else
