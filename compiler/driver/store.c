@@ -2,8 +2,10 @@
 #include "driver/store.h"
 
 #include "ir/eval.h"
+#include "parallel.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 static const Span nowhere;
@@ -104,26 +106,54 @@ void store_begin_streams(Store *s, const Store *from, const Graph *reset, int64_
     arena_free(a);
 }
 
+typedef struct {
+    Store *store;
+    const Graph *init;
+    const Value *in;
+    int threads;          /* that one output's operations may use */
+} Init;
+
+/* One output by itself: what it needs is computed, copied and forgotten. */
+static void init_output(void *context, int i)
+{
+    const Init *t = context;
+    const Output *o = &t->init->outputs.at[i];
+    const Kept *k = store_find(t->store, o->role, o->name);
+    if (!k)
+        return;
+    Arena *a = arena_new();
+    int64_t lengths[SYM_MOST] = {0};
+    Graph part = *t->init;
+    Value out;
+    part.outputs.at = &t->init->outputs.at[i];
+    part.outputs.n = 1;
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(t->threads);
+    graph_eval(a, &part, (EvalSizes){lengths, SYM_MOST}, t->in, &out, false);
+    omp_set_num_threads(threads);
+    memcpy(k->memory, out.data, k->bytes);
+    arena_free(a);
+}
+
 void store_init(Store *s, const Graph *init, int32_t seed)
 {
     Arena *a = arena_new();
     Value *in = NEW_ARRAY(a, Value, init->inputs.n + 1);
-    Value *out = NEW_ARRAY(a, Value, init->outputs.n + 1);
     for (int i = 0; i < init->inputs.n; i++) {
         in[i] = value_new(a, init->inputs.at[i]->dtype, 0, NULL);
         const char *name = attr_str(init->inputs.at[i], ATTR_name);
         value_set(&in[i], 0, name && strcmp(name, "seed") == 0 ? seed : 0);
     }
-    int64_t lengths[SYM_MOST] = {0};
-    graph_eval(a, init, (EvalSizes){lengths, SYM_MOST}, in, out, false);
-    for (int i = 0; i < init->outputs.n; i++) {
-        const Output *o = &init->outputs.at[i];
-        for (int j = 0; j < s->at.n; j++) {
-            Kept *k = &s->at.at[j];
-            if (k->role == o->role && strcmp(k->name, o->name) == 0)
-                memcpy(memory_of(s, k), out[i].data, k->bytes);
-        }
-    }
+    for (int i = 0; i < s->at.n; i++)
+        memory_of(s, &s->at.at[i]); /* the arena is this thread's */
+    /* A matrix to be made orthogonal takes longer than everything else: several share the
+     * threads among them, a single one has them all. */
+    int matrices = 1, threads = omp_get_max_threads();
+    for (int i = 0; i < init->nodes.n; i++)
+        matrices += init->nodes.at[i]->op == OP_orthogonal;
+    matrices -= matrices > 1;
+    Init t = {s, init, in, threads > matrices ? threads / matrices : 1};
+    parallel_each(init->outputs.n, init_output, &t);
     arena_free(a);
 }
 

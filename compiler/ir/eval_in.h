@@ -53,6 +53,9 @@ typedef struct {
     /* out[index[i]][...] += x[i][...]: `count` rows of `width`, indices clamped to `rows`. */
     void (*scatter_add)(void *out, const int32_t *index, const void *x, int64_t count,
                         int64_t width, int64_t rows);
+    /* out[i]: the uniform number in [0, 1) of counter (first + i, key) under (seed, step). */
+    void (*uniform)(void *out, int64_t count, uint32_t seed, uint32_t step, uint32_t first,
+                    uint32_t key);
     void (*orthogonal)(Arena *a, void *out, const void *x, int64_t m, int64_t n);
     bool (*finite)(const void *x, int64_t count);
 } RealOps;

@@ -167,12 +167,9 @@ void eval_random(Eval *e, const Node *n, const Value *const *in, Value *out)
     bool batch = shape_has_batch(&n->shape) && out->count;
     int64_t first = batch ? e->row * (out->count / out->dim[0]) : 0;
     uint32_t seed = *(const uint32_t *)in[0]->data, step = *(const uint32_t *)in[1]->data;
-    uint32_t t = n->nin > 2 ? *(const uint32_t *)in[2]->data : 0, second;
+    uint32_t t = n->nin > 2 ? *(const uint32_t *)in[2]->data : 0;
     uint32_t key = (uint32_t)attr_int(n, ATTR_key, 0) + 0x9E3779B9u * t;
-    for (int64_t i = 0; i < out->count; i++) {
-        uint32_t word = threefry(seed, step, (uint32_t)(first + i), key, &second);
-        value_set(out, i, (word >> 8) * 0x1p-24);
-    }
+    eval_real(out->dtype)->uniform(out->data, out->count, seed, step, (uint32_t)first, key);
 }
 
 /* ---- views ---- */
