@@ -5,6 +5,7 @@
 #include "system.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,16 @@ static double process_start(void)
     if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0)
         return system_seconds();
     return system_seconds() - ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+}
+
+/* Large blocks go back to the system when they are freed, always: what glibc learns from the first
+ * of them would keep those of the initial values beside the training's own. */
+static void give_back_blocks(void)
+{
+#ifdef __GLIBC__
+    enum { LARGE = 1 << 18 };
+    mallopt(M_MMAP_THRESHOLD, LARGE);
+#endif
 }
 
 static int run(Job *j)
@@ -46,6 +57,7 @@ static int run(Job *j)
 int weft_main(int argc, char **argv)
 {
     double started = process_start();
+    give_back_blocks();
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of write, with a message */
     Arena *arena = arena_new();
     Diag diag = {.arena = arena};

@@ -342,7 +342,8 @@ static const char *file_of_run(Job *j, const Run *r)
 {
     if (access(r->average, R_OK) == 0)
         return r->average;
-    if (access(r->best, R_OK) == 0)
+    const char *which = run_fact(j->arena, r, "weights"); /* a run of an older Weft has not */
+    if ((!which || strcmp(which, "last") != 0) && access(r->best, R_OK) == 0)
         return r->best;
     if (access(r->last, R_OK) == 0)
         return r->last;

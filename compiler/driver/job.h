@@ -72,7 +72,8 @@ CodeOptions job_code(Job *j);
 /* An engine for a pipeline of the unit. *stopped: --stop-after was reached. */
 Engine *job_engine(Job *j, Pipeline which, bool *stopped);
 
-/* The weights file for a command: --weights, else the run's average, else best, else last.
+/* The weights file for a command: --weights, else the run's average, else best (unless early
+ * stopping was told not to restore them), else last.
  * Null after a report. */
 const char *job_weights_path(Job *j);
 /* Reads parameters and buffers; warns where the model's definitions have changed since. */

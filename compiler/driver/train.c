@@ -195,6 +195,7 @@ static bool open_run(Training *t)
     Job *j = t->job;
     if (t->run)
         return true;
+    const EarlyStopping *stop = &t->info->stop;
     t->run = run_create(t->arena, j->diag, NULL, j->options->value[OPT_run_dir], t->unit->name,
                         unit_resolved(t->unit, t->arena));
     if (!t->run)
@@ -210,6 +211,7 @@ static bool open_run(Training *t)
         json_field_text("loss", t->info->loss),
         json_field_text("model_dir", job_model_dir(j, t->arena)),
         json_field_text("data_dir", j->places.data_dir),
+        json_field_text("weights", stop->has_restore_best && !stop->restore_best ? "last" : "best"),
         json_field_text("data_facts", job_data_facts(j, t->arena)),
     };
     return run_describe(j->diag, t->run, f, sizeof f / sizeof *f);

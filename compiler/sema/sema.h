@@ -107,7 +107,7 @@ typedef struct {
     const char *monitor;       /* "val_loss" */
     StopMode mode;
     double min_delta, baseline;
-    bool has_baseline, restore_best;
+    bool has_baseline, restore_best, has_restore_best; /* has: it was written */
     int patience, start_from_epoch;
 } EarlyStopping;
 

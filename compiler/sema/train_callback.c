@@ -112,7 +112,8 @@ static bool open_stopping(Expander *x, TrainState *t, Scope *s, const Expr *e)
         {"verbose", OPTION_int, &verbose, NULL},
         {"mode", OPTION_name, &mode, NULL},
         {"baseline", OPTION_number, &stop->baseline, &stop->has_baseline},
-        {"restore_best_weights", OPTION_bool, &stop->restore_best, NULL},
+        {"restore_best_weights", OPTION_bool, &stop->restore_best,
+         &stop->has_restore_best},
         {"start_from_epoch", OPTION_int, &stop->start_from_epoch, NULL},
     };
     return options_bind(x, s, e, "train.early_stopping", option,

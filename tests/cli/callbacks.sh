@@ -14,6 +14,12 @@ same_bits back/best.safetensors first/last.safetensors
 loss() { weft 0 evaluate "$@" $ENGINE --json; json evaluate loss; }
 [ "$(loss back)" = "$(loss first)" ] || fail "the best weights are not used"
 [ "$(loss back)" != "$(loss back --weights back/last.safetensors)" ] || fail "best is last"
+# Told not to, with those of its last one; --weights takes a run in the same way.
+weft 0 train tiny.model $ENGINE --quiet --run-dir on --epochs 9 --set \
+    'train.early_stopping=EarlyStopping(patience=2, min_delta=100, restore_best_weights=false)'
+[ "$(loss on)" = "$(loss back --weights back/last.safetensors)" ] || fail "not the last weights"
+[ "$(loss back --weights on)" = "$(loss on)" ] || fail "not the last weights, by --weights"
+[ "$(loss on --weights on/best.safetensors)" = "$(loss first)" ] || fail "no best weights kept"
 weft 0 train tiny.model $ENGINE --json --run-dir slow --epochs 4 \
     --set 'train.reduce_lr=ReduceLROnPlateau(factor=0.5, patience=1, min_delta=100)'
 [ "$(json epoch learning_rate_factor)" = 0.125 ] ||

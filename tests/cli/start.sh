@@ -26,3 +26,16 @@ awk -v start="$start" '$1 < last || $1 + $2 > start + 0.01 { exit 1 } { last = $
 grep '"depth": 0, "beside": false' out | sed -E 's/.*"seconds": ([^,]*),.*/\1/' |
     awk -v start="$start" '{ sum += $1 } END { exit sum < 0.5 * start || sum > start }' ||
     fail "the stages do not add up to the start"
+
+# Memory in training beside the arena and the data: at most 90 MB for the process and LLVM, 10 MB
+# when the code comes from the cache. (Sanitizers take memory of their own.)
+[ -n "$ENGINE" ] && exit 0
+grep -q __asan_init "$WEFT" && exit 0
+beside() { echo $(($(json end peak_bytes) - $(json start bytes))); }
+for run in compiled cached; do
+    weft 0 train tiny.model --set hand.train=20000 --epochs 1 --json --run-dir $run --cache-dir c
+    case $run in
+    compiled) [ "$(json start from_cache)" = false ] && [ "$(beside)" -lt 90000000 ] ;;
+    cached) [ "$(json start from_cache)" = true ] && [ "$(beside)" -lt 10000000 ] ;;
+    esac || fail "$(beside) bytes beside arena and data, $run"
+done
