@@ -148,11 +148,11 @@ void store_init(Store *s, const Graph *init, int32_t seed)
         memory_of(s, &s->at.at[i]); /* the arena is this thread's */
     /* A matrix to be made orthogonal takes longer than everything else: several share the
      * threads among them, a single one has them all. */
-    int matrices = 1, threads = omp_get_max_threads();
+    int matrices = 0, share = omp_get_max_threads();
     for (int i = 0; i < init->nodes.n; i++)
         matrices += init->nodes.at[i]->op == OP_orthogonal;
-    matrices -= matrices > 1;
-    Init t = {s, init, in, threads > matrices ? threads / matrices : 1};
+    share = matrices > 1 ? share / matrices : share;
+    Init t = {s, init, in, share > 1 ? share : 1};
     parallel_each(init->outputs.n, init_output, &t);
     arena_free(a);
 }

@@ -50,7 +50,7 @@ done
 
 # Damaged, cut and foreign entries are made anew.
 mkdir whole
-cp c/* whole
+cp c/*.weft whole
 damage() {
     for entry in $(entries); do "$1" "$entry"; done
     train again
@@ -89,6 +89,13 @@ exists me/.cache/weft
 (unset XDG_CACHE_HOME HOME; "$WEFT" train tiny.model --quiet --run-dir none 2>err) ||
     fail "without a home"
 nothing_on_stderr
+
+# Where there is no room it works all the same, and leaves nothing behind.
+(ulimit -f 16; "$WEFT" train tiny.model --quiet --run-dir full --cache-dir small 2>err) ||
+    fail "a full disk"
+nothing_on_stderr
+[ -z "$(find small -type f)" ] || fail "a part of the code was kept"
+same_bits first/last.safetensors full/last.safetensors
 
 # A folder that is not safe, or none, is said and not used.
 mkdir -m 777 open
