@@ -129,15 +129,14 @@ static bool take_memory(Program *p, ProgramState *s)
     LayOut *l = &s->at;
     if (!lay_out(p, s->most_rows, s->lengths, l))
         return false;
-    /* Threads keep clear of each other's pages and cache sets. */
-    s->worker_bytes = (size_t)((l->worker + 4095) & ~(int64_t)4095) + 4096 + 256;
-    size_t at = s->worker_bytes * (size_t)s->threads;
-    s->bytes = at + (size_t)l->common + 64;
+    s->worker_bytes = lay_out_worker_bytes(l);
+    s->bytes = lay_out_bytes(l, s->threads);
     if (posix_memalign((void **)&s->arena, 4096, s->bytes))
         return false;
+    size_t common = s->worker_bytes * (size_t)s->threads;
     for (int i = 0; i < p->nstore; i++)
         if (p->store[i].kind != STORE_port)
-            s->base[i] = s->arena + l->offset[i] + (p->store[i].kind == STORE_worker ? 0 : at);
+            s->base[i] = s->arena + l->offset[i] + (p->store[i].kind == STORE_worker ? 0 : common);
     return true;
 }
 

@@ -79,3 +79,14 @@ bool lay_out(const Program *p, int64_t rows, const int64_t *lengths, LayOut *l)
     free(placed);
     return true;
 }
+
+/* Threads keep clear of each other's pages and cache sets. */
+size_t lay_out_worker_bytes(const LayOut *l)
+{
+    return (size_t)((l->worker + 4095) & ~(int64_t)4095) + 4096 + 256;
+}
+
+size_t lay_out_bytes(const LayOut *l, int threads)
+{
+    return lay_out_worker_bytes(l) * (size_t)threads + (size_t)l->common + 64;
+}

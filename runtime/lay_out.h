@@ -21,6 +21,10 @@ typedef struct {
  * use do not meet share their place. Returns false when memory is short. */
 bool lay_out(const Program *p, int64_t rows, const int64_t *lengths, LayOut *l);
 
+/* Bytes from one worker's region to the next; of all regions of so many workers. */
+size_t lay_out_worker_bytes(const LayOut *l);
+size_t lay_out_bytes(const LayOut *l, int threads);
+
 /* Bytes of one block or shard of a store when symbols have these values. */
 int64_t store_bytes(const StoreInfo *info, const int64_t *lengths);
 

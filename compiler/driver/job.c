@@ -1,6 +1,7 @@
 /* Opening models, run folders and data. */
 #include "driver/job.h"
 
+#include "driver/memory.h"
 #include "progress.h"
 #include "system.h"
 
@@ -289,7 +290,8 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped)
 {
     const Options *o = j->options;
     double from = stage_begin(j->stages);
-    Graph *g = pipeline_run(j->unit, which, &j->passes, stopped);
+    Graph *g = which == PIPELINE_step ? memory_step(j, stopped)
+                                      : pipeline_run(j->unit, which, &j->passes, stopped);
     stage_end(j->stages, "graph and its passes", from);
     if (!g)
         return NULL;

@@ -12,6 +12,7 @@
 #include "sema/sema.h"
 
 typedef struct Loader Loader;
+typedef struct MemoryChoice MemoryChoice;
 
 typedef struct {
     Arena *arena;
@@ -32,6 +33,7 @@ typedef struct {
     const Cache *data_cache;  /* of samples once made; null: none */
     bool cache_known;
     int compiled;             /* programs that did not come from there */
+    const MemoryChoice *memory; /* of --memory-limit; null: none yet */
     bool json, quiet;
     int threads;              /* as asked, 0: all */
 } Job;

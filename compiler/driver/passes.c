@@ -140,6 +140,15 @@ static bool run_sink(Runner *r)
     return true;
 }
 
+static bool run_segment(Runner *r)
+{
+    SegmentsFound *found = r->options->found;
+    if (found)
+        found->n = segment_loops(r->graph->arena, r->graph, found->loop, SEGMENT_LOOPS);
+    pass_segment(r->graph, r->options->segment, r->options->nsegment);
+    return true;
+}
+
 static bool run_defer(Runner *r)
 {
     pass_defer(r->graph);
@@ -273,7 +282,7 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
 {
     static const Pass step[] = {PASS_forward, PASS_simplify, PASS_grad,     PASS_optimizer,
                                 PASS_simplify, PASS_concat,  PASS_sink,     PASS_simplify,
-                                PASS_defer,    PASS_simplify, PASS_layout};
+                                PASS_segment,  PASS_defer,   PASS_simplify, PASS_layout};
     static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
                                  PASS_sink,    PASS_simplify, PASS_layout};
     static const Pass stream[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
@@ -305,7 +314,9 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
 
 void pass_apply(Pass pass, Graph *g)
 {
-    const PassOptions options = {.rows = 50, .layout = LAYOUT_columns};
+    static const Segment segment = {.steps = 2, .again = true};
+    const PassOptions options = {.rows = 50, .layout = LAYOUT_columns, .segment = &segment,
+                                 .nsegment = 1};
     Runner r = {.graph = g, .options = &options};
     if (pass < PASS_simplify || pass == PASS_quantize || pass == PASS_grad ||
         pass == PASS_optimizer || pass == PASS_stream)

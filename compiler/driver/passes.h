@@ -29,6 +29,12 @@ extern const PassInfo pass_info[NPASS];
 /* Of an inference graph: all of it, one time step, or a run-time number of them. */
 typedef enum { STREAM_no, STREAM_step, STREAM_block } Streaming;
 
+/* The loops that pass segment saw before it changed them. */
+typedef struct {
+    int n;
+    SegmentLoop loop[SEGMENT_LOOPS];
+} SegmentsFound;
+
 /* What the command line asks of the runner. */
 typedef struct {
     unsigned disabled;       /* bit by Pass */
@@ -37,6 +43,9 @@ typedef struct {
     bool time;
     bool check_bits;         /* prove that exact passes are */
     Layout layout;           /* for pass layout */
+    const Segment *segment;  /* nsegment of them, for pass segment; null: loops stay whole */
+    int nsegment;
+    SegmentsFound *found;    /* filled in by pass segment where it is not null */
     int64_t rows;            /* of the batches expected; 0: the train block's batch_size */
     Quantize *quantize;      /* null: floats; of pipelines without a gradient */
     Streaming streaming;     /* for the pipelines predict and serve */

@@ -6,6 +6,7 @@
  */
 #include "driver/profile.h"
 
+#include "driver/memory.h"
 #include "driver/text.h"
 #include "driver/trial.h"
 #include "ir/flops.h"
@@ -294,6 +295,7 @@ static bool profile(Profile *p, const Graph *g)
         const int *order = by_time(p);
         const char *picture = j->options->value[OPT_picture];
         ok = !picture || profile_picture(p, order, picture);
+        memory_report(j, stdout);
         if (j->json) {
             print_json(p, order);
         } else {
@@ -326,7 +328,7 @@ int command_profile(Job *j)
     }
     if (!job_data(j))
         return 1;
-    Graph *g = pipeline_run(j->unit, PIPELINE_step, &j->passes, &stopped);
+    Graph *g = memory_step(j, &stopped);
     Profile p = {.job = j};
     if (!g || !profile(&p, g))
         return diag_exit_code(j->diag) ? diag_exit_code(j->diag) : 1;

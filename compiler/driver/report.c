@@ -3,6 +3,7 @@
 #include "driver/train.h"
 
 #include "ir/flops.h"
+#include "driver/memory.h"
 #include "driver/text.h"
 #include "system.h"
 
@@ -96,6 +97,7 @@ void report_start(const Training *t)
 {
     if (t->job->json) {
         start_line(t);
+        memory_report(t->job, stdout);
         return;
     }
     if (t->job->quiet)
@@ -111,6 +113,7 @@ void report_start(const Training *t)
     fprintf(stderr, "\n%s in %.0f ms for %s, %d thread%s; run folder %s\n",
             cached ? "code from the cache" : "compiled", 1e3 * t->compile_seconds, target_of(t),
             threads_of(t), threads_of(t) == 1 ? "" : "s", t->run->dir);
+    memory_report(t->job, stderr);
     if (t->state.epoch >= t->epochs)
         fprintf(stderr, "nothing is left to train: %lld epochs are done and epochs is %lld\n",
                 (long long)t->state.epoch, (long long)t->epochs);

@@ -2,6 +2,7 @@
  * a training step cost. */
 #include "ir/flops.h"
 #include "driver/job.h"
+#include "driver/memory.h"
 #include "driver/text.h"
 
 #include <stdio.h>
@@ -78,6 +79,8 @@ typedef struct {
     double forward;                /* FLOP of a sample */
     double step;                   /* FLOP of a training step; 0: no training */
     int64_t batch;
+    bool laid_out;                 /* memory is known */
+    Memory memory;                 /* of a training step */
     const Graph *graph;            /* forward */
 } Cost;
 
@@ -108,16 +111,31 @@ static bool measure(Job *j, Cost *c, bool *stopped)
     if (!u->train || !u->data)
         return true;
     c->batch = u->train->batch_size;
-    Graph *step = pipeline_run(u, PIPELINE_step, &j->passes, stopped);
+    Graph *step = memory_step(j, stopped);
     Graph *init = step ? unit_init(u) : NULL;
     if (!init)
         return false;
     bounds(step, lengths);
     c->step = graph_flops(step, c->batch, lengths);
+    c->laid_out = memory_find(j, step, c->batch, lengths, &c->memory);
     c->bytes = store_new(j->arena, init, false)->bytes;
     c->slots = store_new(j->arena, init, true)->bytes - c->bytes;
     c->data = j->data ? dataset_bytes(j->data) : 0;
     return true;
+}
+
+/* What a batch needs beside data and parameters: for each thread, and for all. */
+static void workspace(Text *t, const Memory *m, int64_t batch)
+{
+    Arena *a = t->arena;
+    text_add(t, "workspace of a training step of %lld samples: %s a thread", (long long)batch,
+             text_bytes(a, (double)m->worker));
+    if (m->saved)
+        text_add(t, " (%s kept from the forward to the backward pass)",
+                 text_bytes(a, (double)m->saved));
+    text_add(t, ", %s for all; %s with %d thread%s, %s in all\n",
+             text_bytes(a, (double)m->common), text_bytes(a, (double)m->arena), m->threads,
+             m->threads == 1 ? "" : "s", text_bytes(a, (double)memory_total(m)));
 }
 
 static void costs(Job *j, Text *t, const Cost *c)
@@ -135,6 +153,8 @@ static void costs(Job *j, Text *t, const Cost *c)
         const TrainInfo *i = j->unit->train;
         text_add(t, "memory: optimizer %s, data %s\n", text_bytes(a, (double)c->slots),
                  text_bytes(a, (double)c->data));
+        if (c->laid_out)
+            workspace(t, &c->memory, c->batch);
         text_add(t, "training: %s, %s, %lld epochs\n", i->loss ? i->loss : "",
                  i->optimizer ? i->optimizer : "", (long long)i->epochs);
     }
@@ -164,7 +184,12 @@ static void print_json(Job *j, const Cost *c)
         json_field_number("mflop_forward_per_sample", 1e-6 * c->forward),
         json_field_number("gflop_per_step", 1e-9 * c->step),
         json_field_integer("batch_size", c->batch),
+        json_field_integer("arena_bytes", (int64_t)c->memory.arena),
+        json_field_integer("arena_bytes_per_thread", (int64_t)c->memory.worker),
+        json_field_integer("saved_bytes_per_thread", (int64_t)c->memory.saved),
+        json_field_integer("threads", c->memory.threads),
     };
+    memory_report(j, stdout);
     json_line(stdout, "summary", f, sizeof f / sizeof *f);
 }
 
@@ -191,5 +216,6 @@ int command_summary(Job *j)
     layers(j, &t, c.graph);
     costs(j, &t, &c);
     fputs(text_string(&t), stdout);
+    memory_report(j, stdout);
     return 0;
 }

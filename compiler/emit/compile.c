@@ -116,38 +116,13 @@ static void describe_ports(Arena *a, const Kernel *k, Program *p)
     }
 }
 
-static void describe_stores(Arena *a, Emit *e, Program *p)
-{
-    static const StoreKind kinds[] = {[MEM_port] = STORE_port,     [MEM_worker] = STORE_worker,
-                                      [MEM_block] = STORE_block,   [MEM_shard] = STORE_shard,
-                                      [MEM_shared] = STORE_shared};
-    const Kernel *k = e->k;
-    p->nstore = k->buffers.n;
-    p->store = NEW_ARRAY(a, StoreInfo, k->buffers.n + 1);
-    for (int i = 0; i < k->buffers.n; i++) {
-        const Buffer *b = k->buffers.at[i];
-        StoreInfo *s = &p->store[i];
-        s->kind = kinds[b->mem];
-        s->port = b->port;
-        s->first = b->first;
-        s->last = b->last;
-        s->unit = (int64_t)dtype_size(b->dtype) * (b->lanes ? k->rows : 1) * b->slots;
-        s->ndim = b->shape.rank;
-        memcpy(s->dim, b->shape.d, sizeof s->dim);
-        int64_t last = buffer_last(e, b);
-        if (last)
-            s->dim[s->ndim - 1] = dim_int(last);
-        if (b->literal)
-            s->unit = 0;
-    }
-}
-
 static void describe(Arena *keep, Emit *e, Program *p)
 {
     p->nphase = e->k->phases.n;
     p->phase = NEW_ARRAY(keep, ProgramPhase, e->k->phases.n + 1);
     describe_ports(keep, e->k, p);
-    describe_stores(keep, e, p);
+    p->nstore = e->k->buffers.n;
+    p->store = kernel_stores(keep, e->k, e->width);
 }
 
 /* Emits the functions of all phases; names them in p, in arena `keep`, when p is not null. */
@@ -346,6 +321,7 @@ bool compile_graph(Arena *a, const Graph *g, const JitOptions *o, Compiled *out,
                         .workers = n};
     w[0].p = out->program;
     w[0].keep = a;
+    machine_prepare(target);
     while (started < n && !pthread_create(&w[started].thread, NULL, work, &w[started]))
         started++;
     for (int i = 0; i < n; i++)

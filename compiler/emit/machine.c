@@ -58,11 +58,16 @@ static const Family *family_of(const char *triple)
     bug("no code generator for %s", triple);
 }
 
+void machine_prepare(const Target *t)
+{
+    family_of(t->triple)->initialise();
+}
+
 LLVMTargetMachineRef machine_new(const Target *t)
 {
     char *error = NULL, *triple = LLVMNormalizeTargetTriple(t->triple);
     LLVMTargetRef target;
-    family_of(t->triple)->initialise();
+    machine_prepare(t);
     if (LLVMGetTargetFromTriple(triple, &target, &error))
         bug("no code generator for %s: %s", triple, error);
     LLVMTargetMachineOptionsRef o = LLVMCreateTargetMachineOptions();

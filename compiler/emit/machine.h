@@ -6,6 +6,8 @@
 
 /* The machine that this runs on, its strings in the arena. */
 void machine_host(Arena *a, Target *t);
+/* Registers LLVM's generator for the target; once, before threads call machine_new. */
+void machine_prepare(const Target *t);
 /* An LLVMTargetMachineRef, which the caller disposes of. bug() when LLVM has no such
  * generator. */
 struct LLVMOpaqueTargetMachine *machine_new(const Target *t);

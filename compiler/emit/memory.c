@@ -5,12 +5,7 @@ enum { KEY_base = 2000, KEY_load, KEY_splat };
 
 int64_t buffer_last(const Emit *e, const Buffer *b)
 {
-    int64_t extent, line = 64 / dtype_size(b->dtype);
-    if (b->packed && !e->k->columns && dim_const(b->shape.d[b->shape.rank - 1], &extent))
-        return ((extent + line - 1) / line | 1) * line; /* no two rows share a cache's sets */
-    if (!(b->pad_last || b->packed) || !dim_const(b->shape.d[b->shape.rank - 1], &extent))
-        return 0;
-    return (extent + e->width - 1) / e->width * e->width;
+    return kernel_buffer_last(e->k, b, e->width);
 }
 
 /* Elements of a buffer's slot (without lanes), as an index. */

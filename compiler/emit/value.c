@@ -20,6 +20,27 @@ void index_of_operand(Emit *e, const Node *n, int i, const Ix *index, Ix *out)
         out[j] = dim_is(to.d[j], 1) && !dim_is(from.d[j + skip], 1) ? ix_const(0) : index[j + skip];
 }
 
+/* Axes equal at either end keep their index; those between are counted through. False, with
+ * `out` not set, where rows lie in the lanes and that would divide: a plain offset will do. */
+static bool through_reshape(Emit *e, const Shape *from, const Shape *to, const Ix *index, Ix *out)
+{
+    int lead = 0, last = 0, least = from->rank < to->rank ? from->rank : to->rank;
+    while (last < least && dim_equal(from->d[from->rank - 1 - last], to->d[to->rank - 1 - last]))
+        last++;
+    while (lead + last < least && dim_equal(from->d[lead], to->d[lead]))
+        lead++;
+    Shape a = {.rank = from->rank - lead - last}, b = {.rank = to->rank - lead - last};
+    if (b.rank > 1 && !e->k->columns)
+        return false;
+    memcpy(a.d, from->d + lead, sizeof(Dim) * (size_t)a.rank);
+    memcpy(b.d, to->d + lead, sizeof(Dim) * (size_t)b.rank);
+    memcpy(out, index, sizeof(Ix) * (size_t)lead);
+    if (b.rank)
+        ix_unravel(e, &b, ix_linear(e, &a, index + lead, 0), out + lead);
+    memcpy(out + to->rank - last, index + from->rank - last, sizeof(Ix) * (size_t)last);
+    return true;
+}
+
 static void through_view(Emit *e, const Node *n, Ix *index, bool *is_linear, bool to_storage)
 {
     const Node *x = n->in[0];
@@ -28,15 +49,15 @@ static void through_view(Emit *e, const Node *n, Ix *index, bool *is_linear, boo
     if (n->op == OP_broadcast) {
         index_of_operand(e, n, 0, index, out);
     } else if (n->op == OP_reshape) {
-        Ix at = ix_linear(e, &from, index, 0);
-        if (to_storage) {
-            index[0] = at;
-            *is_linear = true;
-            return;
+        if (!through_reshape(e, &from, &to, index, out)) {
+            Ix at = ix_linear(e, &from, index, 0);
+            if (to_storage) {
+                index[0] = at;
+                *is_linear = true;
+                return;
+            }
+            ix_unravel(e, &to, at, out);
         }
-        if (shape_equal(&from, &to))
-            return;
-        ix_unravel(e, &to, at, out);
     } else if (n->op == OP_transpose) {
         const Attr *perm = attr_get(n, ATTR_perm);
         int skip = kernel_lead(n);

@@ -18,9 +18,9 @@
 #ifndef WEFT_KERNEL_H
 #define WEFT_KERNEL_H
 
-#include "executor.h"
 #include "ir/contract.h"
 #include "ir/graph.h"
+#include "program.h"
 
 typedef enum {
     CLASS_host,  /* rank 0, from scalars alone: computed where it is used */
@@ -51,8 +51,8 @@ typedef struct {
                          apart; columns: the last axis in vectors, each with all that
                          stands before it: [last / width][...][width] */
     const Node *literal;
-    int first, last;  /* between which it is in use: top-level steps of a worker's,
-                         barriers of the others */
+    int first, last;  /* between which it is in use: steps of a worker's, barriers of
+                         the others */
     const char *name; /* for people */
 } Buffer;
 
@@ -100,7 +100,7 @@ typedef struct Step Step;
 struct Step {
     StepKind kind;
     Nest *nest;
-    int loop;              /* STEP_loop: its number in the frame */
+    int loop;              /* STEP_loop: its number in the frame, by how deep it lies */
     Dim extent;
     bool reverse;
     Node *node;            /* STEP_batch: the product; STEP_transpose: the operand;
@@ -116,6 +116,7 @@ struct Step {
     int ncut;              /* STEP_zero: what these reach is left alone; axes ascend */
     Cut cut[CUTS_MOST];
     int level;             /* parameter phase */
+    int time;              /* a row phase: as first and last of a worker's buffers count */
     int number;            /* of its kernel, in order of the walk; a loop has none: -1 */
     LIST(Step *) body;
     const char *name;
@@ -145,7 +146,7 @@ typedef struct {
     LIST(Buffer *) buffers;
     LIST(KernelPort) ports;
     LIST(Phase *) phases;
-    int nloop, nkernel;
+    int nkernel;
     int loss_port;         /* -1: none */
     int loss_phase, loss_level; /* behind which the loss is known */
     const char *why;       /* set when something cannot be compiled */
@@ -182,6 +183,10 @@ Span step_span(const Step *s);
 /* The kernels by number, in the arena, when the symbols (N, S, lengths) have the values `at`;
  * diag (may be null) knows files and lines. */
 ProfileKernel *kernel_describe(Arena *a, const Kernel *k, const Diag *diag, const int64_t *at);
+/* The buffers as the executor lays them out, for code whose vectors have `width` elements. */
+StoreInfo *kernel_stores(Arena *a, const Kernel *k, int width);
+/* Elements of a buffer's last axis as it is stored; 0: as many as the shape says. */
+int64_t kernel_buffer_last(const Kernel *k, const Buffer *b, int width);
 /* The tree as text. */
 char *kernel_text(Arena *a, const Kernel *k);
 /* Is it index arithmetic only? */

@@ -333,8 +333,12 @@ static void lower_scan(Seq *q, Node *n)
 {
     Kernel *k = q->k;
     Graph *body = n->body;
-    int ncarry = (int)attr_int(n, ATTR_ncarry, 0), loop = k->nloop++;
+    int ncarry = (int)attr_int(n, ATTR_ncarry, 0), loop = q->depth;
     int nstack = body->outputs.n - ncarry;
+    if (loop >= LOOPS_MOST) {
+        lower_fails(k, n, "more loops over time in each other than 32");
+        return;
+    }
     lower_classify_body(k, n, q->phase, loop);
     for (int i = 0; i < ncarry; i++)
         scan_carry_in(q, body->inputs.at[i], n->in[i], loop);
@@ -349,7 +353,7 @@ static void lower_scan(Seq *q, Node *n)
     s->extent = attr_get(n, ATTR_length)->u.dim;
     s->reverse = attr_int(n, ATTR_reverse, 0) != 0;
     s->name = lower_label(n);
-    Seq inner = {k, (Steps *)&s->body, q->phase, true};
+    Seq inner = {k, (Steps *)&s->body, q->phase, true, loop + 1};
     for (int i = 0; i < body->nodes.n && !k->why; i++)
         lower_node(&inner, body->nodes.at[i]);
     time_before_row(n, ncarry);

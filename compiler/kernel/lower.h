@@ -12,6 +12,7 @@ typedef struct {
     Steps *steps;
     int phase;
     bool rows;
+    int depth;      /* loops around it: the number of the next one */
 } Seq;
 
 /* ---- class.c: what kind of value a node is, and in which phase it is made ---- */

@@ -17,7 +17,7 @@ Seq lower_seq(Kernel *k, int phase)
         p->rows = k->phases.n & 1;
         list_push(k->arena, &k->phases, p);
     }
-    return (Seq){k, (Steps *)&k->phases.at[phase]->steps, phase, phase & 1};
+    return (Seq){k, (Steps *)&k->phases.at[phase]->steps, phase, phase & 1, 0};
 }
 
 static bool nest_reads(const Nest *nest, const Node *input)

@@ -1,10 +1,12 @@
 /* pass_defer: a product summed over time becomes one product after the loop.
  *
- * In the scan of a gradient, dW is a carry [S, ...] that starts at zero and whose
- * next value is batch_contract(dW, a[t], b[t]) with acc. Such a carry leaves the
- * loop: a and b are stacked (a sequence is its own stack, a constant has none),
- * and batch_contract over the stacks, with a label for time, gives the sum. A part
- * of a concat that is stacked is a slice of that stack.
+ * In the scan of a gradient, dW is a carry [S, ...] whose next value is
+ * batch_contract(dW, a[t], b[t]) with acc. Such a carry leaves the loop: a and b
+ * are stacked (a sequence is its own stack, a constant has none), and
+ * batch_contract over the stacks, with a label for time, gives the sum, on from
+ * where the carry started. A part of a concat that is stacked is a slice of that
+ * stack. In a loop over segments (segment.c) the product of a segment is over
+ * stacks already, and stays: to stack these would be to keep all of time.
  *
  * Exact: the loop runs from the last step to the first, and batch_contract runs
  * through a label of run-time length in the same direction. A length known when
@@ -31,7 +33,7 @@ static bool is_carry_sum(const Node *scan, int i)
     const Node *in = body->inputs.at[i], *next = body->outputs.at[i].node;
     if (next->op != OP_batch_contract || !attr_int(next, ATTR_acc, 0) || next->in[0] != in)
         return false;
-    if (!is_number_of(scan->in[i], 0) || !shape_has_shards(&in->shape))
+    if (!shape_has_shards(&in->shape))
         return false;
     int reads = 0, uses = 0;
     for (int k = 0; k < body->nodes.n; k++)
@@ -151,7 +153,7 @@ static char *with_time(Arena *a, const char *labels, size_t n, char time)
     return arena_printf(a, "%.*s%c%.*s", (int)lead, labels, time, (int)(n - lead), labels + lead);
 }
 
-static Node *product_after(Node *scan, const Node *next)
+static Node *product_after(Node *scan, const Node *next, Node *start)
 {
     Graph *g = scan->graph;
     const char *spec = attr_str(next, ATTR_spec), *comma = strchr(spec, ',');
@@ -167,7 +169,7 @@ static Node *product_after(Node *scan, const Node *next)
                           : arena_strndup(g->arena, labels[o], count[o]);
     }
     spec = arena_printf(g->arena, "%s,%s%s", l[0], l[1], arrow);
-    Node *n = make_batch_contract(g, spec, NULL, x[0], x[1]);
+    Node *n = make_batch_contract(g, spec, start, x[0], x[1]);
     n->span = next->span;
     return n;
 }
@@ -193,10 +195,21 @@ static bool time_is_outermost(const Node *scan, const Node *next, bool first_has
     return true;
 }
 
+/* Of a loop in this loop. */
+static bool is_stack(const Node *n)
+{
+    while (op_info[n->op].kind == KIND_view)
+        n = n->in[0];
+    return n->op == OP_result &&
+           attr_int(n, ATTR_index, 0) >= attr_int(n->in[0], ATTR_ncarry, 0);
+}
+
 static bool may_defer(const Node *scan, const Node *next)
 {
     bool time[2];
     for (int o = 0; o < 2; o++) {
+        if (is_stack(next->in[1 + o]))
+            return false;
         time[o] = has_time(scan, next->in[1 + o]);
         if (time[o] && next->in[1 + o]->shape.rank == RANK_MOST)
             return false;
@@ -215,7 +228,7 @@ static bool defer_carry(Node *scan, int i, const Users *users)
         if (attr_int(users->at.at[k], ATTR_index, 0) != i)
             continue;
         if (!sum)
-            sum = product_after(scan, next);
+            sum = product_after(scan, next, is_number_of(scan->in[i], 0) ? NULL : scan->in[i]);
         graph_replace(scan->graph, users->at.at[k], sum);
     }
     return sum;

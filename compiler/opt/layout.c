@@ -126,11 +126,26 @@ static Node *new_constant(Node *scan, Node *value)
 }
 
 typedef struct { int from, to; } Move; /* of an operand's axis; from -1: no copy */
-typedef struct {
+typedef struct Around {
     bool columns;
     Node *scan;    /* whose body is at hand, or null */
-    int64_t reads; /* rows, times rounds of the loop: how often weights are read */
+    int64_t reads; /* rows, times rounds of the loops: how often weights are read */
+    const struct Around *outer; /* of scan */
 } Around;
+
+/* A parameter, or a view of one, seen through all loops; null where it is neither. */
+static Node *outside_all(const Around *around, Node *x)
+{
+    for (; around->scan && x; around = around->outer)
+        x = outside(around->scan, x);
+    return x;
+}
+
+/* A value outside of all loops as the innermost body sees it. */
+static Node *inside(const Around *around, Node *value)
+{
+    return around->scan ? new_constant(around->scan, inside(around->outer, value)) : value;
+}
 
 /* Do few cache lines and pages not suffice for the weights, and are they read often
  * enough to be worth a copy? */
@@ -191,13 +206,12 @@ static bool same_sums(const Contract *a, const Contract *b)
     return true;
 }
 
-/* The product with its weights as it reads them best, or null. scan: whose body it is in. */
+/* The product with its weights as it reads them best, or null. */
 static Node *with_copies(Graph *g, const Node *n, const Around *around)
 {
     Contract c, now;
     const char *why;
     bool changed = false;
-    Node *scan = around->scan;
     int acc = attr_int(n, ATTR_acc, 0) != 0;
     contract_of(n, &c);
     Node **in = NEW_ARRAY(g->arena, Node *, n->nin);
@@ -206,11 +220,10 @@ static Node *with_copies(Graph *g, const Node *n, const Around *around)
         for (int o = 0; o < 2; o++) {
             Node **x = &in[acc + 2 * t + o];
             Move m = wanted_move(n, &c, t, o, around);
-            Node *home = m.from < 0 ? NULL : scan ? outside(scan, *x) : *x;
+            Node *home = m.from < 0 ? NULL : outside_all(around, *x);
             if (!home)
                 continue;
-            Node *copy = moved(home->graph, home, m);
-            *x = scan ? new_constant(scan, copy) : copy;
+            *x = inside(around, moved(home->graph, home, m));
             ContractAxis *axis = c.term[t].axis[o], it = axis[m.from];
             memmove(&axis[m.from], &axis[m.from + 1],
                     sizeof it * (size_t)(c.term[t].rank[o] - 1 - m.from));
@@ -245,8 +258,8 @@ static void copy_weights(Graph *g, Around around)
     }
     for (int i = 0, n = g->nodes.n; i < n; i++) {
         Node *old = g->nodes.at[i];
-        if (old->op == OP_scan && !around.scan)
-            copy_weights(old->body, (Around){around.columns, old, around.reads});
+        if (old->op == OP_scan)
+            copy_weights(old->body, (Around){around.columns, old, around.reads, &around});
         if (old->op != OP_contract || !shape_has_batch(&old->shape))
             continue;
         Node *product = with_copies(g, old, &around);
@@ -262,5 +275,5 @@ void pass_layout(Graph *g, int64_t rows, Layout asked)
         return;
     if (asked == LAYOUT_columns || (asked == LAYOUT_auto && columns_win(g, rows)))
         g->columns = rows;
-    copy_weights(g, (Around){g->columns > 0, NULL, rows});
+    copy_weights(g, (Around){g->columns > 0, NULL, rows, NULL});
 }

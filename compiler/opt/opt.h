@@ -14,6 +14,22 @@ void pass_concat(Graph *g);
 /* Slices move towards the leaves: slice(a + b) = slice a + slice b, and a slice
  * of a product's output is the product with a slice of its operand. Exact. */
 void pass_sink(Graph *g);
+/* The loops of gradients, in order, go through time in segments of plan[i].steps steps (0, or
+ * beyond the plan's n: as many as pay; the loop's length or more: it stays whole); with `again`
+ * the values that the forward loop saves are made again, segment by segment, in place of being
+ * kept. Exact. */
+typedef struct { int64_t steps; bool again; } Segment;
+void pass_segment(Graph *g, const Segment *plan, int n);
+/* What pass_segment finds in g, as the plan counts them: how many. */
+enum { SEGMENT_LOOPS = 64 };
+typedef struct {
+    Node *backward, *forward; /* forward: whose values it reads and can make again, or null */
+    int64_t length;           /* in steps; 0: known at run time only */
+    bool may;                 /* be cut into segments */
+} SegmentLoop;
+/* A number of steps near `about`, one that divides the length where there is one. */
+int64_t segment_near(int64_t length, double about);
+int segment_loops(Arena *a, Graph *g, SegmentLoop *loop, int most);
 /* A batch_contract that continues a carry of a scan becomes one product over
  * the stacked operands after the scan. Exact. */
 void pass_defer(Graph *g);

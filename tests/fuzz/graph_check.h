@@ -277,9 +277,25 @@ static inline bool check_sound(const Checker *c, const Graph *g)
 
 typedef struct { const char *name; void (*run)(Graph *); bool exact; } PassRow;
 
+/* Loops in segments that divide them (steps at the end: tests/unit/opt_segment.c), every other
+ * one with its values made again. */
+static inline void segments(Graph *g)
+{
+    Segment plan[SEGMENT_LOOPS] = {{0}};
+    SegmentLoop loop[SEGMENT_LOOPS];
+    int n = segment_loops(g->arena, g, loop, SEGMENT_LOOPS);
+    for (int i = 0; i < n; i++) {
+        int64_t steps = loop[i].length / 2;
+        while (steps > 1 && loop[i].length % steps)
+            steps--;
+        plan[i] = (Segment){steps, i % 2 == 0};
+    }
+    pass_segment(g, plan, n);
+}
+
 static const PassRow pipeline[] = {
     {"simplify", pass_simplify, false}, {"concat", pass_concat, false}, {"sink", pass_sink, true},
-    {"simplify.2", pass_simplify, false}, {"defer", pass_defer, true},
+    {"simplify.2", pass_simplify, false}, {"segment", segments, true}, {"defer", pass_defer, true},
     {"simplify.3", pass_simplify, false},
 };
 enum { NPIPELINE = sizeof pipeline / sizeof *pipeline };

@@ -30,6 +30,13 @@ static void quantize(Graph *g)
     pass_quantize(g, &q);
 }
 
+/* Loops in turn: made again and not, with steps left over and without. */
+static void segments(Graph *g)
+{
+    static const Segment plan[] = {{2, true}, {2, false}, {3, true}, {3, false}};
+    pass_segment(g, plan, 4);
+}
+
 static void rows(Graph *g)
 {
     pass_layout(g, 50, LAYOUT_rows);
@@ -62,7 +69,8 @@ typedef struct {
 
 static const PassRow passes[] = {
     {"simplify", pass_simplify, NULL}, {"concat", pass_concat, NULL}, {"sink", pass_sink, NULL},
-    {"defer", pass_defer, NULL}, {"layout", columns, NULL}, {"layout_rows", rows, NULL},
+    {"segment", segments, NULL}, {"defer", pass_defer, NULL}, {"layout", columns, NULL},
+    {"layout_rows", rows, NULL},
     {"observe", observe, NULL}, {"quantize", quantize, NULL}, {"stream", NULL, step},
     {"stream/block", NULL, block},
 };
