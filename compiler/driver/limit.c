@@ -72,6 +72,8 @@ static bool try(Job *j, Trial *t)
     bool stopped = false;
     o.dump = o.stop = -1;
     o.time = o.check_bits = false;
+    if (option_on(j->options, OPT_interpret)) /* what compiled code would take */
+        o.disabled &= ~(1u << PASS_segment);
     o.segment = t->of;
     o.nsegment = SEGMENT_LOOPS;
     o.found = &t->found;

@@ -356,6 +356,8 @@ bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p)
     *p = (PassOptions){.dump = -1, .stop = -1};
     p->time = option_on(o, OPT_time_passes);
     p->check_bits = option_on(o, OPT_check_bits);
+    if (option_on(o, OPT_interpret)) /* segments are for compiled code's memory */
+        p->disabled |= 1u << PASS_segment;
     p->streaming = option_on(o, OPT_stream) ? STREAM_step : STREAM_no;
     p->stream = NEW(a, Stream);
     p->rows = p->streaming ? 1 : 0;

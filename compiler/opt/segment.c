@@ -21,9 +21,10 @@
  * gradient begins with them. A length that is known only at run time stays whole.
  *
  * Exact: every carry, so also a sum over the batch, goes through the same steps in
- * the same order. (Shards of more than one block, in batches above 2048 rows, with
- * steps at the end: compiled code takes a block through both loops, the interpreter
- * all blocks through one and then the other.)
+ * the same order. (But for the interpreter, shards of more than one block, in batches
+ * above 2048 rows, with steps at the end: compiled code takes a block through both
+ * loops, the interpreter all blocks through one and then the other. --interpret goes
+ * without this pass.)
  */
 #include "opt/opt.h"
 
