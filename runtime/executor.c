@@ -145,7 +145,7 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
     ProgramState *s = state_of(p);
     if (!s)
         return false;
-    if (block_rows(rows) > p->block)
+    if (block_room(rows) > p->block)
         bug("code for small batches is asked for one of %lld rows", (long long)rows);
     release_memory(s);
     s->threads = threads > 0 ? threads : system_threads();

@@ -89,7 +89,7 @@ static bool code_key(Arena *a, const Graph *g, const JitOptions *o, CacheKey *ke
 {
     uint32_t host[24];
     uint64_t build = 0;
-    int64_t block = o->rows ? block_rows(o->rows) : 0;
+    int64_t block = o->rows ? block_room(o->rows) : 0;
     const uint32_t layout[] = {sizeof(Program), sizeof(Port), sizeof(StoreInfo),
                                sizeof(ProgramPhase), sizeof(Task)};
     const Target *t = o->target;

@@ -446,7 +446,7 @@ static void draw(Fused *f)
 
 const char *fused_text(Arena *a, Diag *d, Span at, const Graph *g, int64_t rows, bool dot)
 {
-    Kernel *k = kernel_lower(a, graph_copy(a, g), rows ? (int)block_rows(rows) : BLOCK_ROWS);
+    Kernel *k = kernel_lower(a, graph_copy(a, g), rows ? (int)block_room(rows) : BLOCK_ROWS);
     if (k->why) {
         unsupported_at(d, at, "this cannot be compiled yet: %s", k->why);
         return NULL;

@@ -188,7 +188,7 @@ static Emit *emit_program(Arena *a, const Module *m, const Kernel *k, const JitO
 /* Where a value is one element, rows in the lanes would be a block's rows written out. */
 static Kernel *lower(Arena *a, const Graph *g, const JitOptions *o)
 {
-    int block = o->rows ? (int)block_rows(o->rows) : BLOCK_ROWS;
+    int block = o->rows ? (int)block_room(o->rows) : BLOCK_ROWS;
     Graph *copy = graph_copy(a, g);
     if (o->target && !o->target->vector && !copy->columns)
         copy->columns = block;

@@ -94,6 +94,7 @@ void control_restore(Emit *e);
 typedef struct { LLVMBasicBlockRef block; Mode mode; int lanes; } Elsewhere;
 Elsewhere entry_enter(Emit *e, Mode mode);
 void entry_leave(Emit *e, Elsewhere back);
+V block_rows_emit(Emit *e, V n);             /* block_rows of n, which is 1 at least */
 V frame_word(Emit *e, int word);             /* an index, in the entry block, cached */
 V frame_pointer(Emit *e, int word);
 void frame_store(Emit *e, V word, V value);  /* here */

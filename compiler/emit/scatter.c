@@ -5,18 +5,20 @@
 
 #include <string.h>
 
-/* Rows of the batch in a block, as block_rows: known when compiling where few. */
-static V block_rows_emit(Emit *e)
-{
-    if (e->k->block == BLOCK_ROWS_FEW)
-        return const_i64(e, BLOCK_ROWS_FEW);
-    V few = LLVMBuildICmp(e->b, LLVMIntSLE, frame_word(e, FRAME_n), const_i64(e, BLOCK_ROWS), "");
-    return LLVMBuildSelect(e->b, few, const_i64(e, BLOCK_ROWS_FEW), const_i64(e, BLOCK_ROWS), "");
-}
+typedef struct {
+    const Node *n;
+    Node *which, *value;
+    Shape rows, inner; /* of the indices; of a table's row */
+    V table, low, high, row;
+    V block;           /* rows of the batch in a block */
+    Ix index[RANK_MOST + 1];
+} Scatter;
 
-/* One row's element of a row tensor from a phase that has no block of its own. */
-static V batch_element(Emit *e, Node *n, const Ix *index, V row)
+/* The row's element of a row tensor from a phase that has no block of its own. */
+static V batch_element(Emit *e, const Scatter *s, Node *n)
 {
+    const Ix *index = s->index;
+    V row = s->row;
     Ix at[RANK_MOST + 1] = {{0}};
     bool is_linear;
     Shape inner = shape_inner(&n->shape);
@@ -30,7 +32,7 @@ static V batch_element(Emit *e, Node *n, const Ix *index, V row)
     }
     if (!p->buffer || !p->buffer->lanes)
         return value_at(e, n, index);
-    V lane, block = divide_emit(e, row, block_rows_emit(e), &lane);
+    V lane, block = divide_emit(e, row, s->block, &lane);
     V from = LLVMBuildMul(e->b, block, store_bytes_emit(e, p->buffer), "");
     V here = LLVMBuildInBoundsGEP2(e->b, e->i8, place_base(e, p), &from, 1, "");
     LLVMTypeRef t = type_memory(e, base->dtype);
@@ -40,14 +42,6 @@ static V batch_element(Emit *e, Node *n, const Ix *index, V row)
         linear = ix_add(e, ix_scale(e, linear, ix_const(e->k->block)), ix_of(lane));
     return load_plain(e, t, at_offset(e, t, here, linear));
 }
-
-typedef struct {
-    const Node *n;
-    Node *which, *value;
-    Shape rows, inner; /* of the indices; of a table's row */
-    V table, low, high, row;
-    Ix index[RANK_MOST + 1];
-} Scatter;
 
 /* Adds the value at the current index to its row of the table, element by element. */
 static void add_row(Emit *e, Scatter *s, V to, int axis)
@@ -67,7 +61,7 @@ static void add_row(Emit *e, Scatter *s, V to, int axis)
     LLVMTypeRef t = type_memory(e, s->n->dtype);
     V p = at_offset(e, t, s->table, ix_linear(e, &shape, at, 0));
     V sum =
-        LLVMBuildFAdd(e->b, load_plain(e, t, p), batch_element(e, s->value, s->index, s->row), "");
+        LLVMBuildFAdd(e->b, load_plain(e, t, p), batch_element(e, s, s->value), "");
     store_plain(e, sum, p);
 }
 
@@ -81,7 +75,7 @@ static void each_index(Emit *e, Scatter *s, int axis)
         loop_end(e, &l, NULL);
         return;
     }
-    V to = LLVMBuildSExt(e->b, batch_element(e, s->which, s->index, s->row), e->index, "");
+    V to = LLVMBuildSExt(e->b, batch_element(e, s, s->which), e->index, "");
     V zero = const_i64(e, 0),
       last = ix_value(e, ix_add(e, ix_dim(e, s->n->shape.d[0]), ix_const(-1)));
     to = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, to, zero, ""), zero, to, "");
@@ -104,6 +98,7 @@ V scatter_emit(Emit *e, const Step *step)
     s.inner = table;
     s.inner.rank--;
     memmove(s.inner.d, table.d + 1, sizeof(Dim) * (size_t)s.inner.rank);
+    s.block = block_rows_emit(e, frame_word(e, FRAME_n));
     s.table = place_base(e, &step->place);
     V rows = dim_emit(e, table.d[0]), unit = frame_word(e, FRAME_unit);
     V parts = const_i64(e, SCATTER_PARTS), next = LLVMBuildAdd(e->b, unit, const_i64(e, 1), "");

@@ -87,27 +87,25 @@ static V bytes_emit(Emit *e, V ws, const StoreInfo *s)
     return LLVMBuildAnd(e->b, bytes, const_i64(e, -64), "");
 }
 
-/* block_rows and shard_rows of n. */
-static V block_emit(Emit *e, V n)
-{
-    V few = LLVMBuildICmp(e->b, LLVMIntSLE, n, const_i64(e, BLOCK_ROWS), "");
-    return LLVMBuildSelect(e->b, few, const_i64(e, BLOCK_ROWS_FEW), const_i64(e, BLOCK_ROWS), "");
-}
-
-static V shard_emit(Emit *e, V n)
-{
-    enum { ALL = BLOCK_ROWS * SHARDS_MOST };
-    V few = LLVMBuildICmp(e->b, LLVMIntSLE, n, const_i64(e, BLOCK_ROWS), "");
-    V times = LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, n, const_i64(e, ALL - 1), ""),
-                            const_i64(e, ALL), "");
-    return LLVMBuildSelect(e->b, few, const_i64(e, BLOCK_ROWS_FEW),
-                           LLVMBuildMul(e->b, times, const_i64(e, BLOCK_ROWS), ""), "");
-}
-
 static V quotient_up(Emit *e, V a, V b)
 {
     V sum = LLVMBuildAdd(e->b, a, LLVMBuildSub(e->b, b, const_i64(e, 1), ""), "");
     return divide_emit(e, sum, b, NULL);
+}
+
+V block_rows_emit(Emit *e, V n)
+{
+    V few = LLVMBuildICmp(e->b, LLVMIntSLE, n, const_i64(e, BLOCK_ROWS), "");
+    V many = LLVMBuildICmp(e->b, LLVMIntSGT, n, const_i64(e, ONE_BLOCK_MOST), "");
+    V room = LLVMBuildSelect(e->b, few, const_i64(e, BLOCK_ROWS_FEW), const_i64(e, BLOCK_ROWS), "");
+    return LLVMBuildSelect(e->b, many, room, quotient_up(e, n, quotient_up(e, n, room)), "");
+}
+
+static V shard_rows_emit(Emit *e, V n)
+{
+    V blocks = LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, n, const_i64(e, ONE_BLOCK_MOST - 1), ""),
+                             const_i64(e, ONE_BLOCK_MOST), "");
+    return LLVMBuildMul(e->b, block_rows_emit(e, n), blocks, "");
 }
 
 /* ---- frames ---- */
@@ -189,7 +187,7 @@ static V rows_body(Emit *e, const Walk *w, int phase)
     V worker = widen(e, LLVMGetParam(fn, 1)), f = frame_of(e, w, ws, worker);
     V threads = load_word(e, ws, CONTROL_threads, e->index);
     V n = load_word(e, f, FRAME_n, e->index), shards = load_word(e, f, FRAME_shards, e->index);
-    V block = block_emit(e, n), per = shard_emit(e, n), one = const_i64(e, 1);
+    V block = block_rows_emit(e, n), per = shard_rows_emit(e, n), one = const_i64(e, 1);
     Loop outer, inner;
     V hi = share(e, shards, LLVMBuildAdd(e->b, worker, one, ""), threads);
     V shard = loop_begin(e, &outer, share(e, shards, worker, threads), hi, 1, NULL, 0);
@@ -312,7 +310,7 @@ V walk_emit(Emit *e, const Walk *w)
     V ws = LLVMGetParam(fn, 0), parallel = LLVMGetParam(fn, 1), context = LLVMGetParam(fn, 2);
     V n = load_word(e, ws, CONTROL_lengths + SYM_N, e->index);
     V threads = load_word(e, ws, CONTROL_threads, e->index);
-    store_word(e, ws, CONTROL_lengths + SYM_S, quotient_up(e, n, shard_emit(e, n)));
+    store_word(e, ws, CONTROL_lengths + SYM_S, quotient_up(e, n, shard_rows_emit(e, n)));
     frames_emit(e, w, ws, n, threads);
     for (int i = 0, at = 0; i < p->nphase; i++)
         for (int level = 0; level < (p->phase[i].rows ? 1 : p->phase[i].nlevel); level++) {

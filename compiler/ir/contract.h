@@ -32,7 +32,7 @@
  *   order of their first appearance in the term (the first is outermost; sums
  *   in parentheses are read from left to right like everything else).
  *   batch_contract (exactly one term; 'n' is summed): for each shard, its
- *   blocks of 32 rows ascending (of 16 in a batch of 32 rows or fewer); in a
+ *   blocks of rows ascending (block_rows and shard_rows of n); in a
  *   block the summed labels of run-time length descending (outermost first),
  *   then the other summed labels ascending, then the block's rows ascending,
  *   rows beyond n left out.

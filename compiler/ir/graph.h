@@ -11,7 +11,7 @@
  * have no N. A sum over the batch is made in two steps so that its order is a
  * property of the graph: `batch_contract` gives one partial per shard (axis 0
  * is the symbolic dimension S), `sum_shards` adds them in order. A shard is
- * 32 * ceil(n / 2048) consecutive rows, 16 in a batch of 32 or fewer.
+ * shard_rows(n) consecutive rows (base/type.h).
  *
  * Elementwise operations broadcast: leading N (or S) aligns with N (or S), the
  * other axes are aligned on the right, extents equal or 1. float64 scalars

@@ -222,7 +222,7 @@ ProfileKernel *kernel_describe(Arena *a, const Kernel *k, const Diag *diag, cons
     *d = (Describe){.arena = a, .k = k, .diag = diag, .at = at};
     for (int i = 0; i < k->phases.n; i++) {
         const Phase *p = k->phases.at[i];
-        int64_t blocks = (at[SYM_N] + BLOCK_ROWS - 1) / BLOCK_ROWS;
+        int64_t per = block_rows(at[SYM_N]), blocks = (at[SYM_N] + per - 1) / per;
         d->calls = p->rows ? (double)blocks : 1;
         d->rounds = 1;
         describe_steps(d, p->steps.at, p->steps.n, all);

@@ -73,7 +73,7 @@ static double rows_in_lanes(int64_t rows)
     int64_t shard = shard_rows(rows);
     double cost = 0;
     for (int64_t at = 0; at < rows; at += shard)
-        cost += padded((double)(rows - at < shard ? rows - at : shard), (double)block_rows(rows));
+        cost += padded((double)(rows - at < shard ? rows - at : shard), (double)block_room(rows));
     return cost;
 }
 

@@ -58,16 +58,20 @@ const char *role_name(Role r)
     return names[r];
 }
 
-int64_t block_rows(int64_t n)
+int64_t block_room(int64_t n)
 {
     return n <= BLOCK_ROWS ? BLOCK_ROWS_FEW : BLOCK_ROWS;
 }
 
+int64_t block_rows(int64_t n)
+{
+    int64_t room = block_room(n), blocks = (n + room - 1) / room;
+    return n < 1 || n > ONE_BLOCK_MOST ? room : (n + blocks - 1) / blocks;
+}
+
 int64_t shard_rows(int64_t n)
 {
-    if (n <= BLOCK_ROWS)
-        return block_rows(n);
-    return BLOCK_ROWS * ((n + BLOCK_ROWS * SHARDS_MOST - 1) / (BLOCK_ROWS * SHARDS_MOST));
+    return block_rows(n) * (n > ONE_BLOCK_MOST ? (n + ONE_BLOCK_MOST - 1) / ONE_BLOCK_MOST : 1);
 }
 
 int64_t shard_count(int64_t n)

@@ -42,11 +42,18 @@ typedef enum {
 } Role;
 const char *role_name(Role r);
 
-/* Shards of a batch of n rows (at most 64), and rows in each: 32 * ceil(n / 2048)
- * consecutive ones, 16 where n is 32 or less, so that two threads find work; the
- * last may have fewer. The unit of every sum over the batch. A shard is a row of
- * blocks: of 32 rows, of 16 where n is 32 or less. */
-enum { SHARDS_MOST = 64, BLOCK_ROWS = 32, BLOCK_ROWS_FEW = 16 };
+/* Shards of a batch of n rows (at most 64), and rows in each, consecutive ones; the
+ * last shard may have fewer. The unit of every sum over the batch. Up to 2048 rows a
+ * shard is a block: as few as 32 rows at most, 16 where n is 32 or less (so that two
+ * threads find work), allow, and as equal as whole rows allow: ceil(n / ceil(n / 32)).
+ * Beyond that a shard is ceil(n / 2048) blocks of 32 rows. */
+enum {
+    SHARDS_MOST = 64,
+    BLOCK_ROWS = 32,
+    BLOCK_ROWS_FEW = 16,
+    ONE_BLOCK_MOST = SHARDS_MOST * BLOCK_ROWS
+};
+int64_t block_room(int64_t n); /* that a block's buffers hold: 32, or 16 */
 int64_t block_rows(int64_t n);
 int64_t shard_count(int64_t n);
 int64_t shard_rows(int64_t n);
