@@ -161,7 +161,8 @@ enum { STEPS = 3, K = 4, M = 9 };
 static double shard_value(Dtype dt, const Value *x, const Value *y, int64_t n, int64_t s, int k,
                           int m, bool run_time, double acc)
 {
-    int64_t size = n <= 32 ? 16 : 32, rows = n <= 32 ? 16 : 32 * ((n + 2047) / 2048);
+    int64_t room = n <= 32 ? 16 : 32, blocks = (n + room - 1) / room;
+    int64_t size = n > 2048 ? 32 : (n + blocks - 1) / blocks, rows = size * ((n + 2047) / 2048);
     int64_t end = (s + 1) * rows < n ? (s + 1) * rows : n;
     for (int64_t block = s * rows; block < end; block += size)
         for (int i = 0; i < STEPS; i++) {
