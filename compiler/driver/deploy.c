@@ -7,8 +7,8 @@
 
 /* ---- blobs ---- */
 
-static ObjectTensor *add_tensor(Deploy *d, BlobKind kind, Role role, const char *name, Dtype dtype,
-                                int rank, const int64_t *dim)
+ObjectTensor *deploy_tensor(Deploy *d, BlobKind kind, Role role, const char *name, Dtype dtype,
+                            int rank, const int64_t *dim)
 {
     ObjectTensor t = {.role = role, .name = name, .dtype = dtype, .rank = rank,
                       .bytes = dtype_size(dtype)};
@@ -46,7 +46,7 @@ bool deploy_blobs(Deploy *d)
         const Kept *k = &shapes->at.at[i];
         const Kept *from = d->store ? store_find(d->store, k->role, k->name) : NULL;
         BlobKind kind = k->role == ROLE_slot ? BLOB_optimizer : BLOB_params;
-        ObjectTensor *t = add_tensor(d, kind, k->role, k->name, k->dtype, k->rank, k->dim);
+        ObjectTensor *t = deploy_tensor(d, kind, k->role, k->name, k->dtype, k->rank, k->dim);
         t->value = from ? from->memory : NULL;
     }
     return true;
@@ -69,10 +69,17 @@ static void add_derived(Deploy *d, const Graph *derived)
     }
     graph_eval(d->arena, derived, (EvalSizes){lengths, SYM_MOST}, in, out, false);
     for (int i = 0; i < derived->outputs.n; i++) {
-        ObjectTensor *t = add_tensor(d, BLOB_params, ROLE_param, derived->outputs.at[i].name,
+        ObjectTensor *t = deploy_tensor(d, BLOB_params, ROLE_param, derived->outputs.at[i].name,
                                      out[i].dtype, out[i].rank, out[i].dim);
         t->value = out[i].data;
     }
+}
+
+void deploy_derive(Deploy *d, Graph *g, const char *name)
+{
+    Graph *derived = d->spec.embed ? graph_derive(g, name) : NULL;
+    if (derived)
+        add_derived(d, derived);
 }
 
 /* ---- entries ---- */
@@ -99,12 +106,12 @@ int deploy_ports(Arena *a, const Graph *g, Role role, const Port **out)
 static Graph *make_graph(Deploy *d, Pipeline which, Layout layout, int64_t rows, const char *name)
 {
     PassOptions o = d->job->passes;
+    o.streaming = STREAM_no;
     o.layout = layout;
     o.rows = rows;
     Graph *g = pipeline_run(d->unit, which, &o, NULL);
-    Graph *derived = g && d->spec.embed ? graph_derive(g, name) : NULL;
-    if (derived)
-        add_derived(d, derived);
+    if (g)
+        deploy_derive(d, g, name);
     return g;
 }
 
@@ -113,6 +120,7 @@ static Graph *make_graph(Deploy *d, Pipeline which, Layout layout, int64_t rows,
 static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
 {
     PassOptions o = d->job->passes;
+    o.streaming = STREAM_no;
     o.layout = LAYOUT_rows;
     Graph *g = pipeline_run(d->unit, which, &o, NULL);
     if (!g)
@@ -162,7 +170,7 @@ void deploy_states(Deploy *d, const Graph *g)
         for (int k = 0; k < p[i].shape.rank; k++)
             dim[k] = dim_value(p[i].shape.d[k], lengths);
         if (!known)
-            add_tensor(d, BLOB_state, ROLE_state, p[i].name, p[i].dtype, p[i].shape.rank, dim);
+            deploy_tensor(d, BLOB_state, ROLE_state, p[i].name, p[i].dtype, p[i].shape.rank, dim);
     }
 }
 
@@ -184,9 +192,20 @@ static bool add_predict(Deploy *d)
     return true;
 }
 
+/* A stream needs no bound of a length; whole sequences do. */
+static bool only_streams(const Deploy *d)
+{
+    Graph *g = d->job->passes.streaming ? unit_forward(d->unit, FORWARD_predict) : NULL;
+    for (int i = 0; g && !d->time && i < g->lengths.n; i++)
+        if (!g->length_most.at[i])
+            return true;
+    return false;
+}
+
 bool deploy_entries(Deploy *d)
 {
-    if (!add_predict(d) || (d->train && !deploy_training(d)))
+    if ((!only_streams(d) && !add_predict(d)) || (d->train && !deploy_training(d)) ||
+        (d->job->passes.streaming && !deploy_stream(d)))
         return false;
     d->spec.entry = d->entries.at;
     d->spec.nentry = d->entries.n;
@@ -200,6 +219,8 @@ int64_t deploy_workspace(const Deploy *d)
 {
     int64_t most = 0;
     for (int i = 0; i < d->entries.n; i++) {
+        if (entry_streams(&d->entries.at[i]))
+            continue;
         int64_t bytes = d->entries.at[i].base + d->entries.at[i].worker;
         most = bytes > most ? bytes : most;
     }

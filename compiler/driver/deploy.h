@@ -42,6 +42,14 @@ int64_t deploy_workspace(const Deploy *d);
 int deploy_ports(Arena *a, const Graph *g, Role role, const Port **out);
 /* Makes room for the graph's ROLE_state ports. */
 void deploy_states(Deploy *d, const Graph *g);
+/* Makes room for a tensor in memory of the caller's. */
+ObjectTensor *deploy_tensor(Deploy *d, BlobKind kind, Role role, const char *name, Dtype dtype,
+                            int rank, const int64_t *dim);
+/* Takes out of a graph what comes from embedded parameters alone: it becomes parameters, whose
+ * names begin with `name`. */
+void deploy_derive(Deploy *d, Graph *g, const char *name);
+/* deploy_stream.c: reset, step, run. */
+bool deploy_stream(Deploy *d);
 /* deploy_train.c: init, train_step, loss, figures. */
 bool deploy_training(Deploy *d);
 

@@ -51,6 +51,7 @@ static void add_argument(const Deploy *d, Text *t, const ObjectEntry *e, ArgKind
     static const char *const text[] = {
         [ARG_params] = "const void *params", [ARG_optimizer] = "void *optimizer",
         [ARG_state] = "void *state",         [ARG_n] = "int32_t n",
+        [ARG_stream] = "void *state",       [ARG_steps] = "int32_t steps",
         [ARG_rate] = "double learning_rate", [ARG_seed] = "int32_t seed",
         [ARG_workspace] = "void *workspace", [ARG_metrics] = "double *metrics"};
     if (kind == ARG_in) {
@@ -182,6 +183,15 @@ static void add_blobs(const Deploy *d, Text *t)
     }
     if (state->n)
         add_define(d, t, "STATE_BYTES", state->bytes, "carried from call to call");
+    int64_t work = 0;
+    for (int i = 0; i < d->entries.n; i++) {
+        const ObjectEntry *e = &d->entries.at[i];
+        if (entry_streams(e) && e->base + e->worker > work)
+            work = e->base + e->worker;
+    }
+    if (work)
+        add_define(d, t, "STATE_BYTES", d->spec.blob[BLOB_stream].bytes + work,
+                   "of a stream, its workspace included");
     if (!d->train)
         return;
     add_define(d, t, "OPTIMIZER_BYTES", d->spec.blob[BLOB_optimizer].bytes,
@@ -217,6 +227,8 @@ static void add_constants(const Deploy *d, Text *t)
     for (int i = 0; i < d->entries.n; i++) {
         e = &d->entries.at[i];
         char *name = entry_upper(d, e);
+        if (entry_streams(e))
+            continue;
         text_add(t, "#define %s_%s_BYTES %lld /* of workspace for %s */\n", d->upper, name,
                  (long long)(e->base + e->worker), e->name);
         if (e->parallel)
@@ -261,11 +273,42 @@ static const char *entry_doc(const Deploy *d, const ObjectEntry *e)
     return "";
 }
 
+/* reset, step and run. */
+static void add_stream(const Deploy *d, Text *t, const ObjectEntry *e)
+{
+    if (!e->once) {
+        text_add(t, "\n/* What a stream's state is before its first step. */\n");
+        add_prototype(d, t, e, false);
+        return;
+    }
+    ObjectEntry once = *e;
+    once.name = e->once;
+    for (int i = 0; once.arg[i] != ARG_none; i++)
+        if (once.arg[i] == ARG_steps)
+            once.arg[i] = ARG_none;
+    text_add(t, "\n/* One time step of a stream: the outputs are those of %s_predict for the steps "
+             "so far, to\n * the bit. The state, %s_STATE_BYTES, is the caller's; two streams have "
+             "two, and a copy of\n * one goes on by itself.\n", d->spec.name, d->upper);
+    add_arrays(d, t, e);
+    text_add(t, " */\n");
+    add_prototype(d, t, &once, false);
+    text_add(t, "/* A number of steps: arrays hold them one after the other");
+    for (int i = 0; i < e->nin; i++)
+        if (e->still[i])
+            text_add(t, "; %s is the same for all", e->in[i].name);
+    text_add(t, " */\n");
+    add_prototype(d, t, e, false);
+}
+
 static void add_entries(const Deploy *d, Text *t)
 {
     for (int i = 0; i < d->entries.n; i++) {
         const ObjectEntry *e = &d->entries.at[i];
         char *name = entry_upper(d, e);
+        if (entry_streams(e)) {
+            add_stream(d, t, e);
+            continue;
+        }
         text_add(t, "\n/* %s\n", entry_doc(d, e));
         add_arrays(d, t, e);
         text_add(t, " *   workspace: %s_%s_BYTES; what it holds before and after means nothing "

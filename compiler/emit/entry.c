@@ -60,9 +60,9 @@ static void list_formals(Making *k)
 
 static LLVMTypeRef formal_type(const Emit *e, ArgKind kind)
 {
-    return kind == ARG_n || kind == ARG_lengths || kind == ARG_seed ? e->i32
-           : kind == ARG_rate                                       ? e->f64
-                                                                    : e->ptr;
+    return kind == ARG_n || kind == ARG_lengths || kind == ARG_seed || kind == ARG_steps ? e->i32
+           : kind == ARG_rate                                                            ? e->f64
+                                                                                         : e->ptr;
 }
 
 /* Where the walk finds it; -1: elsewhere. */
@@ -72,6 +72,7 @@ static int control_word(const ObjectEntry *en, Formal f)
     case ARG_params: return CONTROL_blob + BLOB_params;
     case ARG_optimizer: return CONTROL_blob + BLOB_optimizer;
     case ARG_state: return CONTROL_blob + BLOB_state;
+    case ARG_stream: return CONTROL_blob + BLOB_stream;
     case ARG_metrics: return CONTROL_metrics;
     case ARG_in: return CONTROL_ports + f.index;
     case ARG_out: return CONTROL_ports + en->nin + f.index;
@@ -115,6 +116,7 @@ static int64_t figure_index(const Making *k, const Port *p)
     return n;
 }
 
+
 /* The place of a port; *head: bytes at the workspace's beginning that are taken. */
 static PortPlace place_port(const Making *k, const Port *p, int64_t rows, int64_t *head)
 {
@@ -147,7 +149,7 @@ static PortPlace place_port(const Making *k, const Port *p, int64_t rows, int64_
         return at;
     default: break;
     }
-    BlobKind kind = blob_of[p->role];
+    BlobKind kind = p->role == ROLE_state && entry_streams(en) ? BLOB_stream : blob_of[p->role];
     const ObjectTensor *t = find_tensor(&k->o->blob[kind], p->role, p->name);
     if (kind == BLOB_params && k->o->embed)
         return (PortPlace){AT_constant, 0, 0, k->constant(k->e, t)};
@@ -230,6 +232,8 @@ static void check_arguments(Making *k)
             check_range(e, v, k->entry->variant[k->entry->nvariant - 1].most);
         else if (kind == ARG_lengths)
             check_range(e, v, k->o->lengths[k->formal[i].index]);
+        else if (kind == ARG_steps)
+            check_range(e, v, INT32_MAX);
         else if (formal_type(e, kind) == e->ptr)
             refuse(e, LLVMBuildICmp(e->b, LLVMIntEQ, v, LLVMConstNull(e->ptr), ""), STATUS_null);
     }
@@ -389,6 +393,20 @@ static void count_step(Making *k)
         LLVMBuildStore(e->b, seed, at_byte(e, state, OPTIMIZER_seed));
 }
 
+/* Arrays that hold a part for each step go on by one. */
+static void next_step(Making *k, V ws)
+{
+    Emit *e = k->e;
+    const ObjectEntry *en = k->entry;
+    for (int i = 0; i < en->nin + en->nout; i++) {
+        if (i < en->nin && en->still[i])
+            continue;
+        int64_t bytes = row_bytes(k, i < en->nin ? &en->in[i] : &en->out[i - en->nin]);
+        V at = load_word(e, ws, CONTROL_ports + i, e->ptr);
+        store_word(e, ws, CONTROL_ports + i, at_byte(e, at, bytes));
+    }
+}
+
 /* ---- functions ---- */
 
 static void run_variant(Making *k, V ws, int variant)
@@ -398,7 +416,15 @@ static void run_variant(Making *k, V ws, int variant)
     V args[] = {ws, LLVMGetParam(e->fn, (unsigned)k->nformal + 1),
                 LLVMGetParam(e->fn, (unsigned)k->nformal + 2)};
     store_scalars(k, ws, variant);
+    V steps = find_formal(k, ARG_steps);
+    Loop l;
+    if (steps)
+        loop_begin(e, &l, const_i64(e, 0), widen(e, steps), 1, NULL, 0);
     V ok = LLVMBuildCall2(e->b, LLVMFunctionType(e->i1, in, 3, 0), k->run[variant], args, 3, "");
+    if (steps) {
+        next_step(k, ws);
+        loop_end(e, &l, NULL);
+    }
     if (k->entry->trains)
         refuse(e, LLVMBuildNot(e->b, ok, ""), STATUS_loss);
     add_metrics(k, ws, variant);
@@ -416,6 +442,8 @@ static V implementation(Making *k, LLVMTypeRef *types)
     V fn = begin_function(e, name, type, false);
     check_arguments(k);
     V ws = find_formal(k, ARG_workspace);
+    if (!ws)
+        ws = at_byte(e, find_formal(k, ARG_stream), k->o->blob[BLOB_stream].bytes);
     store_control(k, ws);
     if (en->nvariant > 1) {
         LLVMBasicBlockRef few = LLVMAppendBasicBlockInContext(e->cx, fn, "few");
@@ -431,18 +459,24 @@ static V implementation(Making *k, LLVMTypeRef *types)
     return fn;
 }
 
-/* The function that the caller calls. */
-static void exported(Making *k, V all, LLVMTypeRef *types, bool parallel)
+/* The function that the caller calls; FORM_once: for one step. */
+typedef enum { FORM_serial, FORM_parallel, FORM_once } ExportForm;
+
+static void exported(Making *k, V all, LLVMTypeRef *types, ExportForm form)
 {
     Emit *e = k->e;
     unsigned n = (unsigned)k->nformal, most = n + 3;
-    LLVMTypeRef type = LLVMFunctionType(e->i32, types, parallel ? most : n, 0);
-    const char *name = arena_printf(k->a, "%s_%s%s", k->o->name, k->entry->name,
-                                    parallel ? "_parallel" : "");
+    unsigned given = form == FORM_parallel ? most : form == FORM_once ? n - 1 : n;
+    LLVMTypeRef type = LLVMFunctionType(e->i32, types, given, 0);
+    const char *name = arena_printf(k->a, "%s_%s%s", k->o->name,
+                                    form == FORM_once ? k->entry->once : k->entry->name,
+                                    form == FORM_parallel ? "_parallel" : "");
     V fn = begin_function(e, name, type, true), args[ENTRY_ARGS_MOST + 3];
-    for (unsigned i = 0; i < (parallel ? most : n); i++)
+    for (unsigned i = 0; i < given; i++)
         args[i] = LLVMGetParam(fn, i);
-    if (parallel) {
+    if (form == FORM_once)
+        args[n - 1] = LLVMConstInt(e->i32, 1, 0);
+    if (form == FORM_parallel) {
         refuse(e, LLVMBuildICmp(e->b, LLVMIntEQ, args[n + 1], LLVMConstNull(e->ptr), ""),
                STATUS_null);
         refuse(e, LLVMBuildICmp(e->b, LLVMIntSLT, args[n], LLVMConstInt(e->i32, 1, 0), ""),
@@ -470,8 +504,10 @@ bool entry_emit(Arena *a, Emit *e, const ObjectSpec *o, ObjectEntry *entry, Prog
     types[k.nformal] = e->i32;
     types[k.nformal + 1] = types[k.nformal + 2] = e->ptr;
     V all = implementation(&k, types);
-    exported(&k, all, types, false);
+    exported(&k, all, types, FORM_serial);
     if (entry->parallel)
-        exported(&k, all, types, true);
+        exported(&k, all, types, FORM_parallel);
+    if (entry->once)
+        exported(&k, all, types, FORM_once);
     return true;
 }

@@ -26,8 +26,9 @@ typedef struct {
     const void *value;     /* its constant where it is embedded, else null */
 } ObjectTensor;
 
-/* Parameters and buffers; optimizer slots behind OPTIMIZER_HEAD bytes; states from call to call. */
-typedef enum { BLOB_params, BLOB_optimizer, BLOB_state, NBLOB } BlobKind;
+/* Parameters and buffers; optimizer slots behind OPTIMIZER_HEAD bytes; states from call to call;
+ * the states of one stream, with the workspace of its entries behind them. */
+typedef enum { BLOB_params, BLOB_optimizer, BLOB_state, BLOB_stream, NBLOB } BlobKind;
 typedef struct { ObjectTensor *at; int n; int64_t bytes; } ObjectBlob;
 
 /* The optimizer state's first bytes: f64 step (updates made), f64 epoch, i32 seed. */
@@ -46,7 +47,9 @@ typedef enum {
     ARG_out,       /* one for each of `out` */
     ARG_n,         /* rows; without it there is one */
     ARG_lengths,   /* one for each run-time length */
-    ARG_rate, ARG_seed, ARG_workspace, ARG_metrics
+    ARG_rate, ARG_seed, ARG_workspace, ARG_metrics,
+    ARG_stream,    /* BLOB_stream; the workspace of an entry that has no other is in it */
+    ARG_steps      /* the last: so many times, arrays one after the other */
 } ArgKind;
 enum { ARGS_MOST = 12 };
 
@@ -61,6 +64,8 @@ typedef struct {
     ObjectVariant variant[VARIANTS_MOST];
     int nin, nout;
     const Port *in, *out;             /* ROLE_data and ROLE_result, in the order of arguments */
+    const bool *still;                /* with ARG_steps: by `in`, the same for all steps */
+    const char *once;                 /* with ARG_steps: the name without, of one step */
     double rate;                      /* what the argument is divided by */
     bool trains;                      /* steps are counted; a loss that is not finite changes
                                          nothing */
@@ -70,6 +75,15 @@ typedef struct {
     bool parallel;                    /* there is a form for several threads */
     int64_t base, worker;             /* made: workspace bytes, base + worker * threads */
 } ObjectEntry;
+
+/* Does the entry serve a stream, with its workspace in the state? */
+static inline bool entry_streams(const ObjectEntry *e)
+{
+    for (int i = 0; e->arg[i] != ARG_none; i++)
+        if (e->arg[i] == ARG_stream)
+            return true;
+    return false;
+}
 
 enum { STATUS_ok, STATUS_null, STATUS_misaligned, STATUS_range, STATUS_loss, STATUS_name,
        STATUS_self_test, NSTATUS };
