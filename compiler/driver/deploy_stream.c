@@ -29,9 +29,9 @@ bool deploy_stream(Deploy *d)
     Stream s;
     PassOptions o = d->job->passes;
     if (d->spec.blob[BLOB_state].n)
-        return error_at(d->job->diag, d->unit->span, "--stream: %s has stateful layers, whose states "
-                        "go from batch to batch; a stream keeps every layer's state without that",
-                        d->unit->name);
+        return error_at(d->job->diag, d->unit->span, "--stream: %s has stateful layers, whose "
+                        "states go from batch to batch; a stream keeps every layer's state without "
+                        "that", d->unit->name);
     o.streaming = STREAM_step;
     o.stream = &s;
     o.rows = 1;

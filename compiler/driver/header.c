@@ -208,6 +208,17 @@ static void add_blobs(const Deploy *d, Text *t)
                          d->entries.at[i].rate);
 }
 
+static void add_elements(const Deploy *d, Text *t, const ObjectEntry *e, const char *what)
+{
+    const char *of = *what ? "step" : "row";
+    for (int i = 0; i < e->nin; i++)
+        text_add(t, "#define %s_%sIN_%s %lld /* elements of a %s */\n", d->upper, what,
+                 e->in[i].name, (long long)row_elements(d, &e->in[i]), of);
+    for (int i = 0; i < e->nout; i++)
+        text_add(t, "#define %s_%sOUT_%s %lld /* elements of a %s */\n", d->upper, what,
+                 e->out[i].name, (long long)row_elements(d, &e->out[i]), of);
+}
+
 static void add_constants(const Deploy *d, Text *t)
 {
     add_define(d, t, "BATCH", d->batch, "the most rows of a call");
@@ -217,18 +228,16 @@ static void add_constants(const Deploy *d, Text *t)
                      d->length_name[s], (long long)d->spec.lengths[s], d->length_name[s]);
     const ObjectEntry *e = &d->entries.at[0];
     add_blobs(d, t);
-    for (int i = 0; i < e->nin; i++)
-        text_add(t, "#define %s_IN_%s %lld /* elements of a row */\n", d->upper, e->in[i].name,
-                 (long long)row_elements(d, &e->in[i]));
-    for (int i = 0; i < e->nout; i++)
-        text_add(t, "#define %s_OUT_%s %lld /* elements of a row */\n", d->upper, e->out[i].name,
-                 (long long)row_elements(d, &e->out[i]));
+    if (!entry_streams(e))
+        add_elements(d, t, e, "");
     add_define(d, t, "WORKSPACE_BYTES", deploy_workspace(d), "enough for every function");
     for (int i = 0; i < d->entries.n; i++) {
         e = &d->entries.at[i];
         char *name = entry_upper(d, e);
-        if (entry_streams(e))
+        if (entry_streams(e)) {
+            add_elements(d, t, e, "STEP_");
             continue;
+        }
         text_add(t, "#define %s_%s_BYTES %lld /* of workspace for %s */\n", d->upper, name,
                  (long long)(e->base + e->worker), e->name);
         if (e->parallel)
@@ -286,9 +295,9 @@ static void add_stream(const Deploy *d, Text *t, const ObjectEntry *e)
     for (int i = 0; once.arg[i] != ARG_none; i++)
         if (once.arg[i] == ARG_steps)
             once.arg[i] = ARG_none;
-    text_add(t, "\n/* One time step of a stream: the outputs are those of %s_predict for the steps "
-             "so far, to\n * the bit. The state, %s_STATE_BYTES, is the caller's; two streams have "
-             "two, and a copy of\n * one goes on by itself.\n", d->spec.name, d->upper);
+    text_add(t, "\n/* One time step of a stream: the outputs are the model's for the steps so far, "
+             "to the\n * bit. The state, %s_STATE_BYTES, is the caller's; two streams have two, "
+             "and a copy of one\n * goes on by itself.\n", d->upper);
     add_arrays(d, t, e);
     text_add(t, " */\n");
     add_prototype(d, t, &once, false);
