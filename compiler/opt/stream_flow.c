@@ -46,6 +46,11 @@ static const char *length_text(Flow *f, Dim d)
     return dim_text(f->scratch, f->g, d);
 }
 
+static const char *steps_text(Flow *f, int64_t n)
+{
+    return arena_printf(f->scratch, "%lld step%s", (long long)n, n == 1 ? "" : "s");
+}
+
 /* ---- axes ---- */
 
 /* The axis of x that has the extent and the elements before it of y's axis. */
@@ -181,8 +186,8 @@ static bool trace_back(Flow *f, Node *from, int from_axis, uint8_t *seen)
     return true;
 }
 
-/* Time is what loops walk along; without loops, a run-time length or the first
- * dimension of inputs that have more than one. */
+/* Time is what loops walk along; without loops, a run-time length, or the first dimension
+ * of inputs that have more than one or hold numbers of words. */
 static bool find_time(Flow *f)
 {
     uint8_t *seen = NEW_ARRAY(f->scratch, uint8_t, f->g->nodes.n);
@@ -197,7 +202,8 @@ static bool find_time(Flow *f)
         for (int i = 0; i < f->g->inputs.n; i++) {
             Node *in = f->g->inputs.at[i];
             int64_t known;
-            if (attr_int(in, ATTR_role, NROLE) != ROLE_data || in->shape.rank < 3 - runtime ||
+            int least = runtime || in->dtype == DT_i32 ? 2 : 3;
+            if (attr_int(in, ATTR_role, NROLE) != ROLE_data || in->shape.rank < least ||
                 (runtime && dim_const(in->shape.d[1], &known)) ||
                 (f->input && !dim_equal(in->shape.d[1], f->steps)))
                 continue;
@@ -256,8 +262,8 @@ static bool slice_of_time(Flow *f, const Node *n)
     if (!dim_const(start, &from))
         return fail(f, n, "steps are counted from the sequence's end here: a stream has no end");
     if (from > x->shift)
-        return fail(f, n, "%lld steps ahead are read here: a stream knows no step before it comes",
-                    (long long)(from - x->shift));
+        return fail(f, n, "what comes %s later is read here: a stream knows no step before it "
+                    "comes", steps_text(f, from - x->shift));
     f->at[n->id].axis = axis;
     f->at[n->id].shift = x->shift - from;
     return true;
@@ -303,8 +309,8 @@ static bool product_operand(Flow *f, const Node *n, const Contract *c, int k, in
         return fail(f, n, "a window moves on by %d steps here: a stream gives an output for each "
                     "step (strides=1)", stride);
     if (reach > x->shift)
-        return fail(f, n, "a window reads %lld steps ahead here: a stream knows no step before it "
-                    "comes (padding=causal reads the past alone)", (long long)(reach - x->shift));
+        return fail(f, n, "a window reads %s ahead here: a stream knows no step before it comes "
+                    "(padding=causal reads the past alone)", steps_text(f, reach - x->shift));
     *label = now;
     return true;
 }

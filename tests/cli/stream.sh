@@ -67,12 +67,12 @@ refuses 4 $'input x[9, 4]\noutput y = softmax(x, axis=1)' 'all steps are reduced
 refuses 5 $'input x[9, 4]\nLSTM(3, return_sequences=true)\nFlatten()' 'the axis of time is reshaped here'
 refuses 4 $'input x[9, 4]\nMaxPooling1D(2)' 'the axis of time is reshaped here'
 refuses 4 $'input x[9, 4]\nConv1D(2, 3, padding=same)\nLSTM(2)' \
-    'a window reads 1 steps ahead here: a stream knows no step before it comes \(padding=causal reads the past alone'
+    'a window reads 1 step ahead here: a stream knows no step before it comes \(padding=causal reads the past alone'
 refuses 4 $'input x[9, 4]\nConv1D(2, 3)\nLSTM(2)' 'a window reads 2 steps ahead here'
 refuses 4 $'input x[9, 4]\nConv1D(2, 3, strides=2, padding=causal)' \
     'a window moves on by 2 steps here: a stream gives an output for each step \(strides=1\)'
 refuses 4 $'input x[9, 4]\noutput y = x[0:9:2]' '2 steps at a time are taken here'
-refuses 4 $'input x[9, 4]\nMaxPooling1D(2, strides=1)' '1 steps ahead are read here'
+refuses 4 $'input x[9, 4]\nMaxPooling1D(2, strides=1)' 'what comes 1 step later is read here'
 refuses 4 $'input x[9, 4]\nMaxPooling1D(3, strides=1, padding=causal)' \
     'before this window stands padding with another value than zero'
 refuses 6 $'input x[9, 4]\nZeroPadding1D([1, 0])\nDense(3)\nZeroPadding1D([1, 0])\nDense(3)\nConv1D(2, 3)' \

@@ -54,6 +54,7 @@ static const struct { const char *name, *text; } cases[] = {
     {"embedding", "input x[time] : int\nEmbedding(9, 4, mask_zero=true)\nLSTM(5)\nDense(2)"},
     {"embedding of all steps", "input x[time] : int\nEmbedding(9, 4, mask_zero=true)\n"
                                "GRU(5, return_sequences=true)\nDense(2)"},
+    {"embedding alone", "input x[7] : int\nEmbedding(9, 4)\nDense(2)"},
     {"masking", "Masking()\nLSTM(5)"},
     {"two inputs", "input x[time, 4]\ninput y[time, 3]\nh = concat(x -> LSTM(3, "
                    "return_sequences=true), y) -> GRU(4)\noutput z = h -> Dense(2)"},
