@@ -30,7 +30,7 @@ static bool quantized_blobs(Deploy *d)
     for (int i = 0; g && i < d->store->at.n; i++) {
         const Kept *k = &d->store->at.at[i];
         if (k->role != ROLE_param || graph_find_input(g, ROLE_param, k->name))
-            add_tensor(d, BLOB_params, k->role, k->name, k->dtype, k->rank, k->dim)->value =
+            deploy_tensor(d, BLOB_params, k->role, k->name, k->dtype, k->rank, k->dim)->value =
                 k->memory;
     }
     return g;
