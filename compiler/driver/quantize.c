@@ -186,7 +186,8 @@ static void print_compared(const Job *j, const Quantize *q, const Part *p, const
     if (j->json) {
         json_line(stdout, "quantize", f, k);
     } else {
-        printf("%lld samples of the %s part  %-12s int8\n", (long long)p->count, p->name, "float32");
+        printf("%lld samples of the %s part  %-12s int8\n", (long long)p->count, p->name,
+               "float32");
         printf("  %-28s %-12lld %lld\n", "bytes of products' weights", (long long)before,
                (long long)after);
         for (int i = 0; i < plain->n; i++)
@@ -202,8 +203,8 @@ bool quantize_compare(Job *j, Store *store)
     Measure plain = {0}, bytes = {0};
     bool stopped = false;
     if (!j->unit->train)
-        return error_at(j->diag, j->unit->span, "--quantize: %s has no train block, which says what "
-                        "the ranges are calibrated on", j->path);
+        return error_at(j->diag, j->unit->span, "--quantize: %s has no train block, which says "
+                        "what the ranges are calibrated on", j->path);
     if (!j->data)
         return error_at(j->diag, j->unit->span, "--quantize is calibrated on the model's data, and "
                         "they cannot be found; see --data-dir");
