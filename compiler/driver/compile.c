@@ -14,7 +14,13 @@ static bool read_options(Deploy *d)
 {
     const Options *o = d->job->options;
     Diag *diag = d->job->diag;
+    const char *emit = o->value[OPT_emit];
     d->train = option_on(o, OPT_with_train);
+    if (emit && strcmp(emit, "llvm") != 0 && strcmp(emit, "asm") != 0)
+        return error_at(diag, nowhere, "--emit %s: expected llvm or asm", emit);
+    if (emit && option_on(o, OPT_shared))
+        return error_at(diag, nowhere, "--emit and --shared exclude each other");
+    d->spec.form = !emit ? FORM_object : emit[0] == 'l' ? FORM_llvm : FORM_asm;
     return option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
            option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
 }
@@ -69,16 +75,31 @@ static char *sibling(Arena *a, const char *path, const char *ending)
     return arena_printf(a, "%.*s%s", (int)n, path, ending);
 }
 
+static bool ends_with(const char *s, const char *ending)
+{
+    size_t n = strlen(s), m = strlen(ending);
+    return n > m && strcmp(s + n - m, ending) == 0;
+}
+
 static bool write_files(Deploy *d)
 {
     Job *j = d->job;
-    const char *out = j->options->value[OPT_out];
+    const Options *o = j->options;
+    bool shared = option_on(o, OPT_shared);
+    const char *out = o->value[OPT_out], *ending = shared                        ? ".so"
+                                                   : d->spec.form == FORM_llvm ? ".ll"
+                                                   : d->spec.form == FORM_asm  ? ".s"
+                                                                               : ".o";
     if (!out)
-        out = arena_printf(d->arena, "%s.o", d->unit->name);
+        out = arena_printf(d->arena, "%s%s", d->unit->name, ending);
     const char *header = sibling(d->arena, out, ".h");
     char *text = deploy_header(d);
     Bytes head = {text, strlen(text)};
-    if (!file_write(j->diag, nowhere, out, &d->spec.bytes, 1))
+    bool archive = ends_with(out, ".a") && d->spec.form == FORM_object;
+    bool ok = shared    ? form_shared(d, out)
+              : archive ? form_static(d, out)
+                        : file_write(j->diag, nowhere, out, &d->spec.bytes, 1);
+    if (!ok)
         return false;
     if (file_write(j->diag, nowhere, header, &head, 1))
         return true;
@@ -97,6 +118,13 @@ static bool find_target(Deploy *d, const Emitter *e)
     return d->spec.options.target || error_at(d->job->diag, nowhere, "%s", why);
 }
 
+/* Outputs of other processors than this may be off by so much of the largest. */
+static double tolerance_of(const Deploy *d)
+{
+    bool f64 = d->job->session->real == DT_f64;
+    return d->spec.options.target->fma & (f64 ? REAL_f64 : REAL_f32) ? 1e-6 : 1e-5;
+}
+
 static bool compile(Deploy *d)
 {
     Job *j = d->job;
@@ -108,13 +136,19 @@ static bool compile(Deploy *d)
     d->init = unit_init(d->unit);
     if (!d->init || !read_weights(d) || !quantize(d) || !deploy_blobs(d) || !deploy_entries(d))
         return false;
+    if (d->spec.embed && !option_on(j->options, OPT_no_self_test))
+        deploy_test(d, tolerance_of(d));
     d->spec.name = d->unit->name;
     d->upper = upper(d->arena, d->unit->name);
     d->spec.info = deploy_info(d);
     d->spec.options.diag = j->diag;
     if (!e->object(d->arena, &d->spec, &why))
         return unsupported_at(j->diag, d->unit->span, "this cannot be compiled yet: %s", why);
-    return write_files(d);
+    if (!size_check(d) || !write_files(d))
+        return false;
+    if (option_on(j->options, OPT_report) || j->json)
+        size_report(d);
+    return true;
 }
 
 int command_compile(Job *j)

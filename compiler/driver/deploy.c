@@ -2,6 +2,7 @@
 #include "driver/deploy.h"
 
 #include "ir/eval.h"
+#include "opt/opt.h"
 
 #include <string.h>
 
@@ -202,10 +203,40 @@ static bool only_streams(const Deploy *d)
     return false;
 }
 
+/* prepare_INPUT: the data block's transforms, for each input of the model that has a field. */
+static bool add_prepare(Deploy *d)
+{
+    PassOptions o = d->job->passes;
+    o.layout = LAYOUT_rows;
+    const ObjectEntry *predict = &d->entries.at[0];
+    int n = predict->nin;
+    for (int i = 0; d->unit->data && i < n; i++) {
+        Graph *g = pipeline_run(d->unit, PIPELINE_prepare, &o, NULL);
+        const char *input = d->entries.at[0].in[i].name;
+        if (!g)
+            return false;
+        int kept = 0;
+        for (int k = 0; k < g->outputs.n; k++)
+            if (g->outputs.at[k].role == ROLE_result && !strcmp(g->outputs.at[k].name, input))
+                g->outputs.at[kept++] = g->outputs.at[k];
+        g->outputs.n = kept;
+        graph_compact(g);
+        graph_drop_unused_inputs(g);
+        ObjectEntry e = {.name = arena_printf(d->arena, "prepare_%s", input),
+                         .arg = {ARG_params, ARG_in, ARG_out, ARG_n, ARG_workspace},
+                         .variant = {{g, d->batch}}, .nvariant = 1};
+        e.nin = deploy_ports(d->arena, g, ROLE_data, &e.in);
+        e.nout = deploy_ports(d->arena, g, ROLE_result, &e.out);
+        if (kept && e.nin)
+            list_push(d->arena, &d->entries, e);
+    }
+    return true;
+}
+
 bool deploy_entries(Deploy *d)
 {
-    if ((!only_streams(d) && !add_predict(d)) || (d->train && !deploy_training(d)) ||
-        (d->job->passes.streaming && !deploy_stream(d)))
+    if ((!only_streams(d) && (!add_predict(d) || !add_prepare(d))) ||
+        (d->train && !deploy_training(d)) || (d->job->passes.streaming && !deploy_stream(d)))
         return false;
     d->spec.entry = d->entries.at;
     d->spec.nentry = d->entries.n;
@@ -217,7 +248,7 @@ bool deploy_entries(Deploy *d)
 
 int64_t deploy_workspace(const Deploy *d)
 {
-    int64_t most = 0;
+    int64_t most = d->spec.test ? d->spec.test->bytes : 0;
     for (int i = 0; i < d->entries.n; i++) {
         if (entry_streams(&d->entries.at[i]))
             continue;

@@ -53,6 +53,22 @@ bool deploy_stream(Deploy *d);
 /* deploy_train.c: init, train_step, loss, figures. */
 bool deploy_training(Deploy *d);
 
+/* deploy_test.c: a self test; its outputs may be off by `tolerance` of the largest. The
+ * parameters are embedded. */
+void deploy_test(Deploy *d, double tolerance);
+
+/* ---- form.c: the object written as a library; false after a report ---- */
+
+bool form_static(Deploy *d, const char *path);
+bool form_shared(Deploy *d, const char *path);
+
+/* ---- size.c ---- */
+
+/* --max-ram; false after a report. */
+bool size_check(const Deploy *d);
+/* A table, or with --json a line. */
+void size_report(const Deploy *d);
+
 /* ---- header.c ---- */
 
 char *deploy_header(const Deploy *d);

@@ -40,10 +40,22 @@ static int64_t row_elements(const Deploy *d, const Port *p)
 
 /* ---- prototypes ---- */
 
-static void add_ports(Text *t, const Port *p, int n, const char *constant, int *count)
+/* An output that goes by an input's name is told from it. */
+static const char *argument_name(const Deploy *d, const ObjectEntry *e, const Port *p)
 {
-    for (int i = 0; i < n; i++)
-        text_add(t, "%s%s%s *%s", (*count)++ ? ", " : "", constant, c_type(p[i].dtype), p[i].name);
+    bool is_out = p >= e->out && p < e->out + e->nout;
+    for (int i = 0; is_out && i < e->nin; i++)
+        if (strcmp(e->in[i].name, p->name) == 0)
+            return arena_printf(d->arena, "%s_out", p->name);
+    return p->name;
+}
+
+static void add_ports(const Deploy *d, Text *t, const ObjectEntry *e, bool in, int *count)
+{
+    const Port *p = in ? e->in : e->out;
+    for (int i = 0; i < (in ? e->nin : e->nout); i++)
+        text_add(t, "%s%s%s *%s", (*count)++ ? ", " : "", in ? "const " : "", c_type(p[i].dtype),
+                 argument_name(d, e, &p[i]));
 }
 
 static void add_argument(const Deploy *d, Text *t, const ObjectEntry *e, ArgKind kind, int *count)
@@ -55,9 +67,9 @@ static void add_argument(const Deploy *d, Text *t, const ObjectEntry *e, ArgKind
         [ARG_rate] = "double learning_rate", [ARG_seed] = "int32_t seed",
         [ARG_workspace] = "void *workspace", [ARG_metrics] = "double *metrics"};
     if (kind == ARG_in) {
-        add_ports(t, e->in, e->nin, "const ", count);
+        add_ports(d, t, e, true, count);
     } else if (kind == ARG_out) {
-        add_ports(t, e->out, e->nout, "", count);
+        add_ports(d, t, e, false, count);
     } else if (kind == ARG_lengths) {
         for (int s = SYM_length; s < SYM_MOST; s++)
             if (d->spec.lengths[s])
@@ -230,6 +242,8 @@ static void add_constants(const Deploy *d, Text *t)
     add_blobs(d, t);
     if (!entry_streams(e))
         add_elements(d, t, e, "");
+    if (d->spec.test)
+        add_define(d, t, "SELF_TEST_BYTES", d->spec.test->bytes, "of workspace for self_test");
     add_define(d, t, "WORKSPACE_BYTES", deploy_workspace(d), "enough for every function");
     for (int i = 0; i < d->entries.n; i++) {
         e = &d->entries.at[i];
@@ -252,10 +266,22 @@ static void add_arrays(const Deploy *d, Text *t, const ObjectEntry *e)
         const Port *p = i < e->nin ? &e->in[i] : &e->out[i - e->nin];
         if (!p->shape.rank)
             continue;
-        text_add(t, " *   %s: %s [n]", p->name, c_type(p->dtype));
+        text_add(t, " *   %s: %s [n]", argument_name(d, e, p), c_type(p->dtype));
         add_extents(d, t, p);
         text_add(t, "%s\n", i < e->nin ? ", read" : ", written");
     }
+}
+
+/* Each line as one of a comment's. */
+static char *indented(Arena *a, const char *text)
+{
+    Text t = {.arena = a};
+    for (const char *line = text; *line;) {
+        size_t n = strcspn(line, "\n");
+        text_add(&t, " *     %.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+    return text_string(&t);
 }
 
 /* What an entry does, by its name. */
@@ -276,6 +302,10 @@ static const char *entry_doc(const Deploy *d, const ObjectEntry *e)
                    : "A step of training on n rows. Loss and metrics are added to the sums in "
                      "metrics (zeros before\n * an epoch). Inputs are the data's fields, as they "
                      "are stored.";
+    if (strncmp(e->name, "prepare_", strlen("prepare_")) == 0)
+        return arena_printf(d->arena, "From the data's fields, as they are stored, to the model's "
+                            "input %s:\n%s *", e->out[0].name,
+                            indented(d->arena, unit_transforms(d->unit, d->arena)));
     for (size_t i = 0; i < sizeof docs / sizeof *docs; i++)
         if (strcmp(docs[i].name, e->name) == 0)
             return docs[i].doc;
@@ -339,6 +369,10 @@ static void add_entries(const Deploy *d, Text *t)
         text_add(t, "\n/* Copies a parameter's values, by its name (\"dense/kernel\"). */\n"
                  "int32_t %s_get(const void *params, const char *name, void *values);\n"
                  "int32_t %s_set(void *params, const char *name, const void *values);\n", n, n);
+    if (d->spec.test)
+        text_add(t, "\n/* Computes the outputs of a row that is in the object and compares them "
+                 "with those known:\n * WEFT_OK or WEFT_SELF_TEST. */\n"
+                 "int32_t %s_self_test(void *workspace);\n", n);
     if (d->spec.reset)
         text_add(t, "\n/* The state before the first call. */\n"
                  "int32_t %s_reset(void *state);\n", n);

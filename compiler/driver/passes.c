@@ -35,7 +35,7 @@ typedef struct {
 static const Purpose purpose_of[] = {
     [PIPELINE_step] = FORWARD_train,      [PIPELINE_evaluate] = FORWARD_evaluate,
     [PIPELINE_predict] = FORWARD_predict, [PIPELINE_serve] = FORWARD_serve,
-    [PIPELINE_gradient] = FORWARD_train,
+    [PIPELINE_prepare] = FORWARD_prepare, [PIPELINE_gradient] = FORWARD_train,
 };
 
 /* ---- the passes ---- */

@@ -60,6 +60,7 @@ typedef enum {
     PIPELINE_evaluate,  /* loss and metrics */
     PIPELINE_predict,   /* model inputs to results */
     PIPELINE_serve,     /* raw fields to results */
+    PIPELINE_prepare,   /* raw fields to the model's inputs */
     PIPELINE_gradient   /* loss and ROLE_grad outputs, not optimised: for gradcheck */
 } Pipeline;
 

@@ -60,6 +60,14 @@ bool entry_emit(Arena *a, Emit *e, const ObjectSpec *o, ObjectEntry *entry, Prog
 
 /* access.c: functions on the caller's memory that run no program. */
 void access_emit(Emit *e, const ObjectSpec *o);
+/* self_test.c: of the entry `predict`, which is there. */
+void self_test_emit(Emit *e, ObjectSpec *o);
+/* measure.c: sizes of the sections of an object file; the stack that a context's functions
+ * take, noted from watch_stack on. */
+void measure_sections(const Bytes *object, int64_t *code, int64_t *constants);
+typedef struct StackSizes StackSizes;
+StackSizes *watch_stack(Arena *a, Module *m);
+int64_t stack_most(const StackSizes *s);
 /* A constant of bytes. */
 V bytes_global(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align);
 /* Returns `status` from the function at hand where `bad`. */

@@ -43,13 +43,19 @@ static void info_emit(Emit *e, const ObjectSpec *o)
 /* ---- the whole ---- */
 
 /* Only what is called from outside keeps its name. */
-static void hide(Module *m)
+static void hide(Arena *a, Module *m, ObjectSpec *o)
 {
-    for (V f = LLVMGetFirstFunction(m->m); f; f = LLVMGetNextFunction(f))
-        if (LLVMCountBasicBlocks(f) > 0 && LLVMGetVisibility(f) == LLVMHiddenVisibility) {
+    size_t n;
+    for (V f = LLVMGetFirstFunction(m->m); f; f = LLVMGetNextFunction(f)) {
+        if (LLVMCountBasicBlocks(f) == 0)
+            continue;
+        if (LLVMGetVisibility(f) == LLVMHiddenVisibility) {
             LLVMSetVisibility(f, LLVMDefaultVisibility);
             LLVMSetLinkage(f, LLVMInternalLinkage);
+        } else if (LLVMGetLinkage(f) == LLVMExternalLinkage) {
+            list_push(a, &o->symbols, (const char *)arena_strdup(a, LLVMGetValueName2(f, &n)));
         }
+    }
 }
 
 static bool entries_emit(Arena *a, Module *m, Emit *e, ObjectSpec *o, const char **why)
@@ -89,8 +95,14 @@ bool object_compile(Arena *a, ObjectSpec *o, const char **why)
         if (o->info)
             info_emit(e, o);
         access_emit(e, o);
-        hide(&m);
+        if (o->test)
+            self_test_emit(e, o);
+        hide(a, &m, o);
+        StackSizes *stack = watch_stack(a, &m);
         module_finish(a, &m, o->form, &o->bytes);
+        o->stack = stack_most(stack);
+        if (o->form == FORM_object)
+            measure_sections(&o->bytes, &o->code, &o->constants);
     }
     module_end(&m);
     return ok;

@@ -88,6 +88,15 @@ static inline bool entry_streams(const ObjectEntry *e)
 enum { STATUS_ok, STATUS_null, STATUS_misaligned, STATUS_range, STATUS_loss, STATUS_name,
        STATUS_self_test, NSTATUS };
 
+/* A row for the entry `predict`, and what it gives: by its in and out ports. With a state of
+ * zeros, and `lengths` as run-time lengths. */
+typedef struct {
+    const void *const *in, *const *out;
+    const double *tolerance;          /* by out: the most that a value may be off */
+    int64_t lengths[SYM_MOST];
+    int64_t bytes;                    /* made: of its workspace */
+} SelfTest;
+
 /* ---- the object ---- */
 
 typedef enum { FORM_object, FORM_llvm, FORM_asm } ObjectForm;
@@ -106,10 +115,13 @@ typedef struct ObjectSpec {
     const char *info;                 /* JSON text that NAME_info() returns */
     bool access;                      /* NAME_get and NAME_set: parameters by name */
     bool load;                        /* NAME_load: the parameters' values, which are given */
+    SelfTest *test;             /* NAME_self_test; null: none */
     bool reset;                       /* NAME_reset: the state before the first call */
     /* made */
     Bytes bytes;
-    int64_t code, constants;          /* bytes of sections */
+    int64_t code, constants;          /* bytes of the object's sections; 0 for other forms */
+    int64_t stack;                    /* the most bytes that a call takes of it */
+    LIST(const char *) symbols;       /* that can be called */
     const char *target;
 } ObjectSpec;
 

@@ -39,7 +39,7 @@ static Node *behind_views(Node *n)
     return n;
 }
 
-static void drop_unused_inputs(Graph *g)
+void graph_drop_unused_inputs(Graph *g)
 {
     Arena *scratch = arena_new();
     Users *users = graph_users(scratch, g);
@@ -84,9 +84,9 @@ Graph *graph_derive(Graph *g, const char *name)
         graph_replace(g, old, graph_input(g, ROLE_param, label, old->dtype, old->shape, old->span));
     }
     if (count) {
-        drop_unused_inputs(g);
+        graph_drop_unused_inputs(g);
         graph_compact(derived);
-        drop_unused_inputs(derived);
+        graph_drop_unused_inputs(derived);
     }
     arena_free(scratch);
     return derived;

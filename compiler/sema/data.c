@@ -325,6 +325,18 @@ bool data_expand(Expander *x, Scope *fields)
     return data_is_generated(block) || data_run(x, fields);
 }
 
+char *unit_transforms(const Unit *u, Arena *a)
+{
+    const Stmt *block = u->state->data;
+    char *all = arena_strdup(a, "");
+    for (int i = 0; block && i < block->body.n; i++) {
+        Span at = block->body.at[i]->span;
+        const char *text = u->session->diag->sources.at[at.file - 1].text;
+        all = arena_printf(a, "%s%.*s\n", all, (int)(at.hi - at.lo), text + at.lo);
+    }
+    return all;
+}
+
 /* ---- what feeds the model ---- */
 
 /* Could the field's shape be the declared one, by the sizes that are plain numbers? */

@@ -277,6 +277,8 @@ static bool declare_model_input(Expander *x, Frame *f, const Declarator *d)
     }
     PortInfo port = {d->name, v.u.t.node->dtype, v.u.t.node->shape, d->span};
     list_push(x->a, &x->inputs, port);
+    if (x->purpose == FORWARD_prepare)
+        graph_output(x->top, ROLE_result, d->name, v.u.t.node);
     scope_set(x->a, f->scope, d->name, v);
     f->current = v;
     return true;

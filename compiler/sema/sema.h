@@ -163,7 +163,8 @@ typedef enum {
     FORWARD_train,    /* data fields -> transforms -> model (training) -> loss, metrics */
     FORWARD_evaluate, /* data fields -> transforms -> model (inference) -> loss, metrics */
     FORWARD_predict,  /* model inputs -> results (inference) */
-    FORWARD_serve     /* raw data fields of the inputs -> transforms -> model -> results */
+    FORWARD_serve,    /* raw data fields of the inputs -> transforms -> model -> results */
+    FORWARD_prepare   /* raw data fields -> transforms -> results named as the model's inputs */
 } Purpose;
 
 /* A fresh graph. Inputs: ROLE_data (fields or model inputs), ROLE_param,
@@ -181,6 +182,9 @@ bool unit_optimizer(Unit *u, Graph *g, Node *const *grad);
 /* Initial values: input ROLE_scalar "seed"; outputs ROLE_param, ROLE_slot,
  * ROLE_buffer, each in full. Run by the interpreter or compiled. */
 Graph *unit_init(Unit *u);
+
+/* The data block's transforms as the user wrote them, a line each; "" without any. */
+char *unit_transforms(const Unit *u, Arena *a);
 
 /* The i-th use of standardize() in the data block: its mean and deviation are
  * fitted to the training samples, one use after the other, since the value may

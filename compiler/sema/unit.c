@@ -271,7 +271,8 @@ static bool expand(Unit *u, Expander *x)
             !metrics_expand(x, fields, out.at.at, out.names.at, out.at.n))
             return false;
     }
-    for (int i = 0; !trains && i < out.at.n; i++)
+    bool results = !trains && x->purpose != FORWARD_prepare;
+    for (int i = 0; results && i < out.at.n; i++)
         graph_output(x->top, ROLE_result, out.names.at[i], out.at.at[i].u.t.node);
     for (int i = 0; i < x->updates.n; i++)
         graph_output(x->top, x->updates.at[i].buffer->role, x->updates.at[i].buffer->name,
