@@ -54,7 +54,7 @@ answers assembly net.s
 weft 0 compile run --emit llvm
 grep -q '^define i32 @net_predict(' net.ll || fail "no net_predict in LLVM's text"
 if command -v clang-19 >/dev/null; then # another version may read another text
-    clang-19 -c -fPIC -x ir net.ll -o ll.o 2>log || fail "$(cat log)"
+    clang-19 -march=native -c -fPIC -x ir net.ll -o ll.o 2>log || fail "$(cat log)"
     answers "LLVM's text" ll.o
 fi
 weft 0 compile run --no-self-test -o bare.o
