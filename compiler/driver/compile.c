@@ -113,9 +113,11 @@ static bool find_target(Deploy *d, const Emitter *e)
 {
     const Options *o = d->job->options;
     const char *why, *name = o->value[OPT_target];
-    d->spec.options.target = e->target(d->arena, name, o->value[OPT_cpu], o->value[OPT_features],
-                                       &why);
-    return d->spec.options.target || error_at(d->job->diag, nowhere, "%s", why);
+    const Target *t = e->target(d->arena, name, o->value[OPT_cpu], o->value[OPT_features], &why);
+    if (!t)
+        return error_at(d->job->diag, nowhere, "%s", why);
+    d->spec.options.target = option_on(o, OPT_size) ? e->small(d->arena, t) : t;
+    return true;
 }
 
 /* Outputs of other processors than this may be off by so much of the largest. */

@@ -365,6 +365,9 @@ static int fold_rows(Batch *b)
 static void choose_tile(const Emit *e, Batch *b, int *rows, int *vectors)
 {
     int64_t k = 1, v = (b->m + e->width - 1) / e->width;
+    *rows = *vectors = 1;
+    if (e->target->small)
+        return;
     *rows = fold_rows(b);
     if (*rows) {
         *vectors = (e->registers - 1) / (*rows + 1);

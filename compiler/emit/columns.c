@@ -124,7 +124,7 @@ void columns_emit(Emit *e, const Nest *nest, int group)
         dim_const(nest->domain.d[nest->domain.rank - 1], &extent);
     else
         e->lanes = 1;
-    if (group > 0)
+    if (group > 0 && !e->target->small)
         choose_tile(e, group, c.across ? extent : 1, block, &c);
     emit_axes(e, &c, 0);
 }

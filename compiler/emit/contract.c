@@ -101,7 +101,7 @@ static void sum_loops(Emit *e, Tile *t, int level)
     Dim extent = t->extent[0][t->c[0].term[t->term].sum[level]];
     int64_t count = 0, unroll = 1;
     bool known = dim_const(extent, &count);
-    if (known && innermost)
+    if (known && innermost && !e->target->small)
         unroll = count <= 4 ? count : 2;
     int64_t whole = known && unroll ? count / unroll * unroll : 0;
     if (!known || whole > unroll) {

@@ -10,6 +10,13 @@ static void set_attribute(Emit *e, const char *key, const char *value)
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
+static void set_flag(Emit *e, const char *name)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(e->cx, kind, 0));
+}
+
 void function_attributes(Emit *e)
 {
     /* Vectors as wide as they are written; no calls made up from loops, none for
@@ -19,9 +26,11 @@ void function_attributes(Emit *e)
     set_attribute(e, "min-legal-vector-width", "512");
     set_attribute(e, "no-builtins", "true");
     set_attribute(e, "no-stack-arg-probe", "");
-    unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                            LLVMCreateEnumAttribute(e->cx, nounwind, 0));
+    set_flag(e, "nounwind");
+    if (e->target->small) {
+        set_flag(e, "minsize");
+        set_flag(e, "optsize");
+    }
 }
 
 bool function_begin(Emit *e, const char *name, Mode mode, bool heavy)

@@ -125,4 +125,5 @@ static const char *llvm_file(Arena *a)
     return dladdr(function, &info) && info.dli_fname ? arena_strdup(a, info.dli_fname) : "";
 }
 
-const Emitter weft_emitter = {jit_image, jit_compile, llvm_file, target_find, object_compile};
+const Emitter weft_emitter = {jit_image, jit_compile, llvm_file, target_find, target_small,
+                              object_compile};

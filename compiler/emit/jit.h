@@ -44,6 +44,7 @@ typedef struct {
     /* target_find */
     const Target *(*target)(Arena *, const char *name, const char *cpu, const char *features,
                             const char **why);
+    const Target *(*small)(Arena *, const Target *); /* target_small */
     bool (*object)(Arena *, struct ObjectSpec *, const char **); /* object_compile */
 } Emitter;
 extern const Emitter weft_emitter;

@@ -215,7 +215,7 @@ V nest_emit(Emit *e, const Step *s, bool rows)
     Ix index[RANK_MOST] = {{0}};
     int nparts = rows ? e->parts : 1, tile = 1;
     int64_t extent = 0;
-    if (group > 0) {
+    if (group > 0 && !e->target->small) {
         while (nparts > 1 && (group + 1) * nparts + 1 > e->registers)
             nparts /= 2;
         bool known =

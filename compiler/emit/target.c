@@ -10,55 +10,57 @@
  * tests/unit/emit_target.c checks against the code generator. */
 static const Target targets[] = {
     {"x86-64", "x86_64 amd64 x86-64-v1 x86_64-linux-gnu", "x86_64-unknown-linux-gnu", "x86-64", "",
-     "", 16, 16, 0, REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, ""},
+     "", 16, 16, 0, REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, false, ""},
     {"x86-64-v2", "x86_64-v2", "x86_64-unknown-linux-gnu", "x86-64-v2", "", "", 16, 16, 0,
-     REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, ""},
+     REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, false, ""},
     {"x86-64-v3", "x86_64-v3 avx2", "x86_64-unknown-linux-gnu", "x86-64-v3", "", "", 32, 16,
-     REAL_both, REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, ""},
+     REAL_both, REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, false, ""},
     {"x86-64-v4", "x86_64-v4 avx512", "x86_64-unknown-linux-gnu", "x86-64-v4", "", "", 64, 32,
-     REAL_both, REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, ""},
+     REAL_both, REAL_both, true, CONTROL_mxcsr, OBJECT_elf, false, false, ""},
     {"aarch64", "arm64 aarch64-linux aarch64-linux-gnu aarch64-linux-android",
      "aarch64-unknown-linux-gnu", "generic", "", "", 16, 32, REAL_both, REAL_both, true,
-     CONTROL_fpcr, OBJECT_elf, false, "qemu-aarch64"},
+     CONTROL_fpcr, OBJECT_elf, false, false, "qemu-aarch64"},
     {"armv7", "arm armhf armv7a armv7l armv7-linux-gnueabihf", "armv7-unknown-linux-gnueabihf",
      "generic", "+neon,+vfp3", "", 16, 16, 0, REAL_both, false, CONTROL_fpscr, OBJECT_elf, false,
-     "qemu-arm -cpu cortex-a8"},
+     false, "qemu-arm -cpu cortex-a8"},
     {"armv7-vfpv4", "armv7-neon-vfpv4", "armv7-unknown-linux-gnueabihf", "cortex-a7", "+neon", "",
-     16, 16, REAL_both, REAL_both, true, CONTROL_fpscr, OBJECT_elf, false,
+     16, 16, REAL_both, REAL_both, true, CONTROL_fpscr, OBJECT_elf, false, false,
      "qemu-arm -cpu cortex-a7"},
     {"riscv64", "riscv64gc rv64 rv64gc riscv64-linux-gnu", "riscv64-unknown-linux-gnu",
      "generic-rv64", "+m,+a,+f,+d,+c", "lp64d", 0, 32, REAL_both, REAL_both, true, CONTROL_none,
-     OBJECT_elf, false, "qemu-riscv64 -cpu rv64"},
+     OBJECT_elf, false, false, "qemu-riscv64 -cpu rv64"},
     {"riscv64-v", "riscv64gcv rv64gcv", "riscv64-unknown-linux-gnu", "generic-rv64",
      "+m,+a,+f,+d,+c,+v", "lp64d", 16, 32, REAL_both, REAL_both, true, CONTROL_none, OBJECT_elf,
-     false, "qemu-riscv64 -cpu rv64,v=true,vlen=128"},
+     false, false, "qemu-riscv64 -cpu rv64,v=true,vlen=128"},
     {"riscv32", "riscv32gc rv32 rv32gc", "riscv32-unknown-linux-gnu", "generic-rv32",
      "+m,+a,+f,+d,+c", "ilp32d", 0, 32, REAL_both, REAL_both, true, CONTROL_none, OBJECT_elf, false,
-     "qemu-riscv32 -cpu rv32"},
+     false, "qemu-riscv32 -cpu rv32"},
     {"cortex-m0plus", "cortex-m0+ m0+ m0plus cortex-m0 m0 armv6m", "thumbv6m-unknown-none-eabi",
-     "cortex-m0plus", "", "", 0, 8, 0, 0, false, CONTROL_none, OBJECT_elf, true,
+     "cortex-m0plus", "", "", 0, 8, 0, 0, false, CONTROL_none, OBJECT_elf, true, false,
      "qemu-system-arm -M mps2-an385"},
     {"cortex-m3", "m3 armv7m", "thumbv7m-unknown-none-eabi", "cortex-m3", "", "", 0, 8, 0, 0, true,
-     CONTROL_none, OBJECT_elf, true, "qemu-system-arm -M mps2-an385"},
+     CONTROL_none, OBJECT_elf, true, false, "qemu-system-arm -M mps2-an385"},
     {"cortex-m4", "m4 cortex-m4f armv7em", "thumbv7em-unknown-none-eabihf", "cortex-m4", "", "", 0,
-     32, REAL_f32, REAL_f32, true, CONTROL_fpscr, OBJECT_elf, true,
+     32, REAL_f32, REAL_f32, true, CONTROL_fpscr, OBJECT_elf, true, false,
      "qemu-system-arm -M mps2-an386"},
     {"cortex-m7", "m7", "thumbv7em-unknown-none-eabihf", "cortex-m7", "", "", 0, 32, REAL_both,
-     REAL_both, true, CONTROL_fpscr, OBJECT_elf, true, "qemu-system-arm -M mps2-an500"},
+     REAL_both, true, CONTROL_fpscr, OBJECT_elf, true, false, "qemu-system-arm -M mps2-an500"},
     {"cortex-m33", "m33 armv8m", "thumbv8m.main-unknown-none-eabihf", "cortex-m33", "", "", 0, 32,
-     REAL_f32, REAL_f32, true, CONTROL_fpscr, OBJECT_elf, true, "qemu-system-arm -M mps2-an505"},
+     REAL_f32, REAL_f32, true, CONTROL_fpscr, OBJECT_elf, true, false,
+     "qemu-system-arm -M mps2-an505"},
     {"wasm32", "wasm", "wasm32-unknown-unknown", "generic", "", "", 0, 16, 0, REAL_both, true,
-     CONTROL_none, OBJECT_wasm, true, "node"},
+     CONTROL_none, OBJECT_wasm, true, false, "node"},
     {"wasm32-simd", "wasm-simd wasm32-simd128", "wasm32-unknown-unknown", "generic", "+simd128", "",
-     16, 16, 0, REAL_both, true, CONTROL_none, OBJECT_wasm, true, "node"},
+     16, 16, 0, REAL_both, true, CONTROL_none, OBJECT_wasm, true, false, "node"},
     {"x86_64-windows", "x86-64-windows windows win64 x86_64-windows-gnu x86_64-windows-msvc",
      "x86_64-pc-windows-gnu", "x86-64", "", "", 16, 16, 0, REAL_both, true, CONTROL_mxcsr,
-     OBJECT_coff, false, "wine"},
+     OBJECT_coff, false, false, "wine"},
     {"arm64-macos", "aarch64-macos arm64-apple-macos macos-arm64 macos", "arm64-apple-macosx11.0.0",
      "apple-m1", "", "", 16, 32, REAL_both, REAL_both, true, CONTROL_fpcr, OBJECT_macho, false,
-     NULL},
+     false, NULL},
     {"x86_64-macos", "x86-64-macos x86_64-apple-macos macos-x86_64", "x86_64-apple-macosx10.15.0",
-     "x86-64-v2", "", "", 16, 16, 0, REAL_both, true, CONTROL_mxcsr, OBJECT_macho, false, NULL},
+     "x86-64-v2", "", "", 16, 16, 0, REAL_both, true, CONTROL_mxcsr, OBJECT_macho, false, false,
+     NULL},
 };
 enum { TARGETS = sizeof targets / sizeof *targets };
 
@@ -164,6 +166,15 @@ const Target *target_find(Arena *a, const char *name, const char *cpu, const cha
     }
     machine_probe(t);
     return t;
+}
+
+const Target *target_small(Arena *a, const Target *t)
+{
+    Target *small = NEW(a, Target);
+    *small = *t;
+    small->small = true;
+    small->vector = 0; /* a vector's loops have tails */
+    return small;
 }
 
 const char *target_text(Arena *a, const Target *t)

@@ -29,6 +29,7 @@ typedef struct {
     ControlWord control;
     ObjectFormat format;
     bool fixed;            /* code need not be position independent */
+    bool small;            /* asked for: little code, loops as written, no vectors */
     const char *run;       /* what the tests run it with; "": the machine itself, null: nothing */
 } Target;
 
@@ -42,6 +43,8 @@ const Target *target_at(int i);
  * message with the list of what there is, when one is not known. */
 const Target *target_find(Arena *a, const char *name, const char *cpu, const char *features,
                           const char **why);
+/* The same for little code, in the arena. */
+const Target *target_small(Arena *a, const Target *t);
 /* "x86-64 znver4 avx512", "cortex-m7": what bits are promised for. */
 const char *target_text(Arena *a, const Target *t);
 

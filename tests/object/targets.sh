@@ -31,32 +31,44 @@ near() {
                        END { exit !(worst <= t * most) }' || fail "$target: other answers"
 }
 
+# answers TARGET BATCH [FLAG]: the object's, on the target.
+answers() {
+    target=$1
+    weft 0 compile run --target "$target" --batch "$2" "${@:3}" -o net.o
+    rm -rf t
+    mkdir t
+    cp net.o t/object.o
+    cp net.h t
+    "$TARGETS" run "$target" t "$here/../targets" "$here/on_target.c" -DNET=net \
+        -DIN="$(header NET_IN_image)" -DOUT="$(header NET_OUT_output)" -DROWS=$rows \
+        -DBATCH="$2" -DBYTES="$(header NET_PREDICT_BYTES)" >t/log 2>&1
+    local status=$?
+    [ $status -eq 77 ] && echo "$target: not run: $(cat t/log)" && return
+    [ $status -eq 0 ] || fail "$target: $(cat t/log)"
+    mv t/out.bin got.bin
+    near 1e-5
+    ran=$((ran + 1))
+    case $target in # with fused multiply-add: the same bits
+        x86-64-v3 | aarch64 | riscv* | cortex-m4 | cortex-m7)
+            cmp got.bin want.bin || fail "$target has other bits" ;;
+    esac
+}
+
 ran=0
 for target in x86-64-v3 aarch64 armv7 riscv32 riscv64-v cortex-m0plus cortex-m4 cortex-m7 wasm32 \
     wasm32-simd x86_64-windows; do
-    for batch in 1 $rows; do
-        weft 0 compile run --target $target --batch $batch -o net.o
-        rm -rf t
-        mkdir t
-        cp net.o t/object.o
-        cp net.h t
-        "$TARGETS" run $target t "$here/../targets" "$here/on_target.c" -DNET=net \
-            -DIN="$(header NET_IN_image)" -DOUT="$(header NET_OUT_output)" -DROWS=$rows \
-            -DBATCH=$batch -DBYTES="$(header NET_PREDICT_BYTES)" >t/log 2>&1
-        status=$?
-        [ $status -eq 77 ] && echo "$target: not run: $(cat t/log)" && continue
-        [ $status -eq 0 ] || fail "$target: $(cat t/log)"
-        mv t/out.bin got.bin
-        near 1e-5
-        ran=$((ran + 1))
-        case $target in # with fused multiply-add: the same bits
-            x86-64-v3 | aarch64 | riscv* | cortex-m4 | cortex-m7)
-                cmp got.bin want.bin || fail "$target has other bits" ;;
-        esac
-    done
+    answers $target 1
+    answers $target $rows
+done
+for target in x86-64-v3 cortex-m7; do
+    answers $target 1
+    large=$(wc -c <net.o)
+    answers $target 1 --size
+    [ "$(wc -c <net.o)" -lt "$large" ] || fail "--size makes $(wc -c <net.o) bytes of $large"
+    answers $target $rows --size
 done
 echo "$ran programs run"
-[ $ran -ge 2 ] || fail "nothing ran"
+[ $ran -ge 6 ] || fail "nothing ran"
 
 weft 1 compile run --target aarch46
 err_has "unknown target 'aarch46'; did you mean 'aarch64'.*; there are: host, x86-64,"

@@ -1,4 +1,4 @@
-/* Code for other processors against the interpreter: targets TARGET DIR SCRIPTS MODEL
+/* Code for other processors against the interpreter: targets TARGET DIR SCRIPTS MODEL [size]
  * (or: targets run TARGET DIR SCRIPTS SOURCE..., which only runs DIR/object.o)
  *
  * Every definition of MODEL becomes a scalar function of its inputs and parameters
@@ -363,8 +363,9 @@ static int run_cases(Trial *r, const char *scripts)
 int main(int argc, char **argv)
 {
     bool only = argc > 1 && !strcmp(argv[1], "run");
-    if (only ? argc < 6 : argc != 5) {
-        fprintf(stderr, "targets TARGET DIR SCRIPTS MODEL\n"
+    bool small = !only && argc == 6 && !strcmp(argv[5], "size");
+    if (only ? argc < 6 : argc != 5 + small) {
+        fprintf(stderr, "targets TARGET DIR SCRIPTS MODEL [size]\n"
                         "targets run TARGET DIR SCRIPTS SOURCE... [FLAG...]\n");
         return 2;
     }
@@ -376,6 +377,8 @@ int main(int argc, char **argv)
         printf("%s\n", why);
         return 1;
     }
+    if (small)
+        r.target = target_small(r.arena, r.target);
     int code = only                                           ? run(&r, argv[3], argv + 4)
                : open_model(&r, argv[4]) && write_object(&r) ? run_cases(&r, argv[3])
                                                               : 1;

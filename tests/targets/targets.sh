@@ -1,5 +1,5 @@
 # Every definition of the prelude, forward and gradient, on another processor.
-#   targets.sh TARGET     $TARGETS is the program
+#   targets.sh TARGET [size]     $TARGETS is the program
 # The uses are those of tests/gradcheck/*.table.
 set -u
 : "${TARGETS:?the program that compiles and compares}"
@@ -13,4 +13,4 @@ for table in "$here"/../gradcheck/*.table; do
         ' "$table"
 done >"$work/all.model"
 printf 'model none {\n    input x[2]\n    Dense(1)\n}\n' >>"$work/all.model"
-"$TARGETS" "$1" "$work" "$here" "$work/all.model"
+"$TARGETS" "$1" "$work" "$here" "$work/all.model" "${@:2}"
