@@ -474,10 +474,10 @@ V batch_emit(Emit *e, const Step *s)
         e->lanes = 1;
     /* Windows read the same rows for every tap: one line of them after the other
      * stays in the cache through all tiles, which wait in memory meanwhile. */
-    Loop l;
-    b->around = contract_is_affine(&b->c) && b->nouter > 1;
-    if (b->around)
-        sum_begin(e, b, &l, 0, NULL, 0);
+    Loop l[LABELS_MOST];
+    b->around = contract_is_affine(&b->c) && b->nouter > 1 ? b->nouter - 1 : 0;
+    for (int i = 0; i < b->around; i++)
+        sum_begin(e, b, &l[i], i, NULL, 0);
     if (b->vector >= 0) {
         emit_vectors(e, b);
     } else {
@@ -485,8 +485,8 @@ V batch_emit(Emit *e, const Step *s)
         t->rows = t->vectors = 1;
         keep_loops(e, b, t, 0);
     }
-    if (b->around)
-        loop_end(e, &l, NULL);
+    for (int i = b->around - 1; i >= 0; i--)
+        loop_end(e, &l[i], NULL);
     function_end(e);
     return e->fn;
 }

@@ -43,9 +43,10 @@ bool is_number_of(const Node *n, double v);
 /* The axis of operand x that axis `axis` of an elementwise result is, or -1. */
 int operand_axis(const Shape *x, const Shape *out, int axis);
 
-/* simplify_map.c, simplify_view.c, stable.c: one rule each, n or its better. */
+/* simplify_map.c, simplify_view.c, phases.c, stable.c: one rule each, n or its better. */
 Node *simplify_map(Rewrite *r, Node *n);
 Node *simplify_view(Rewrite *r, Node *n);
+Node *simplify_window(Rewrite *r, Node *n);
 Node *stable_log(Rewrite *r, Node *n);
 
 /* scan.c: drops what a scan computes for nobody: stacks, carries, sequences and

@@ -1,14 +1,16 @@
 /* pass_simplify: simpler nodes of equal value, each once, none unused.
  *
  * Rules are in simplify_map.c (numbers and elementwise operations),
- * simplify_view.c (index arithmetic) and stable.c (logarithms of probabilities);
+ * simplify_view.c (index arithmetic), phases.c (windows over spread tensors) and
+ * stable.c (logarithms of probabilities);
  * scan.c drops what a scan computes for nobody. Here is the walk that applies
  * them, with common subexpressions merged on the way: equal operation,
  * attributes and operands. Repeated until nothing changes.
  *
  * Values stay equal to the bit except for: x + 0 and x * 1 where x is -0,
  * pow(x, 2), pow(x, 3), pow(x, 4), pow(x, 0.5) and pow(x, -1), which become
- * products, a square root and a quotient, the logarithms of stable.c, and
+ * products, a square root and a quotient, products with zeros that phases.c leaves
+ * out where the other factor is not finite, the logarithms of stable.c, and
  * broadcasts of constants folded in the dtype they have.
  */
 #include "opt/opt.h"
@@ -125,6 +127,7 @@ static Node *rule(Rewrite *r, Node *n)
     if (op_info[n->op].kind == KIND_map)
         n = simplify_map(r, n);
     n = simplify_view(r, n);
+    n = simplify_window(r, n);
     if (n->op == OP_log)
         n = stable_log(r, n);
     return find_equal(r, n);

@@ -117,7 +117,6 @@ static Node *through_contract(Graph *g, Node *x, Range r)
     int acc = (int)attr_int(x, ATTR_acc, 0);
     contract_of(x, &c);
     contract_extents(x, &c, extent);
-    bool slides = false;
     if (acc)
         in[0] = cut(g, x->in[0], r.axis, r);
     for (int t = 0; t < c.nterm; t++)
@@ -132,13 +131,10 @@ static Node *through_contract(Graph *g, Node *x, Range r)
                     has |= axis->label[m] == r.axis;
                 if (sum && has && !window_range(axis, extent, r.axis, r, &part))
                     return NULL;
-                slides |= sum && has;
                 if (has)
                     in[k] = cut(g, in[k], i, part);
             }
         }
-    if (!slides && contract_is_affine(&c))
-        return NULL;
     if (c.written[r.axis])
         return NULL;
     return node_on(g, x, in);
