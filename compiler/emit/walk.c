@@ -97,7 +97,9 @@ V block_rows_emit(Emit *e, V n)
 {
     V few = LLVMBuildICmp(e->b, LLVMIntSLE, n, const_i64(e, BLOCK_ROWS), "");
     V many = LLVMBuildICmp(e->b, LLVMIntSGT, n, const_i64(e, ONE_BLOCK_MOST), "");
+    V fewest = LLVMBuildICmp(e->b, LLVMIntSLE, n, const_i64(e, 2 * BLOCK_ROWS_LEAST), "");
     V room = LLVMBuildSelect(e->b, few, const_i64(e, BLOCK_ROWS_FEW), const_i64(e, BLOCK_ROWS), "");
+    room = LLVMBuildSelect(e->b, fewest, const_i64(e, BLOCK_ROWS_LEAST), room, "");
     return LLVMBuildSelect(e->b, many, room, quotient_up(e, n, quotient_up(e, n, room)), "");
 }
 

@@ -65,7 +65,8 @@ int64_t block_room(int64_t n)
 
 int64_t block_rows(int64_t n)
 {
-    int64_t room = block_room(n), blocks = (n + room - 1) / room;
+    int64_t room = n <= 2 * BLOCK_ROWS_LEAST ? BLOCK_ROWS_LEAST : block_room(n);
+    int64_t blocks = (n + room - 1) / room;
     return n < 1 || n > ONE_BLOCK_MOST ? room : (n + blocks - 1) / blocks;
 }
 

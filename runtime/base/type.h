@@ -44,13 +44,15 @@ const char *role_name(Role r);
 
 /* Shards of a batch of n rows (at most 64), and rows in each, consecutive ones; the
  * last shard may have fewer. The unit of every sum over the batch. Up to 2048 rows a
- * shard is a block: as few as 32 rows at most, 16 where n is 32 or less (so that two
- * threads find work), allow, and as equal as whole rows allow: ceil(n / ceil(n / 32)).
+ * shard is a block: as few as 32 rows at most, 16 where n is 32 or less and 4 where it
+ * is 8 or less (so that two threads find work), allow, and as equal as whole rows allow:
+ * ceil(n / ceil(n / 32)).
  * Beyond that a shard is ceil(n / 2048) blocks of 32 rows. */
 enum {
     SHARDS_MOST = 64,
     BLOCK_ROWS = 32,
     BLOCK_ROWS_FEW = 16,
+    BLOCK_ROWS_LEAST = 4,
     ONE_BLOCK_MOST = SHARDS_MOST * BLOCK_ROWS
 };
 int64_t block_room(int64_t n); /* that a block's buffers hold: 32, or 16 */
