@@ -138,7 +138,8 @@ static bool compile(Deploy *d)
     d->init = unit_init(d->unit);
     if (!d->init || !read_weights(d) || !quantize(d) || !deploy_blobs(d) || !deploy_entries(d))
         return false;
-    if (d->spec.embed && !option_on(j->options, OPT_no_self_test))
+    bool predicts = strcmp(d->entries.at[0].name, "predict") == 0; /* a stream alone does not */
+    if (predicts && d->spec.embed && !option_on(j->options, OPT_no_self_test))
         deploy_test(d, tolerance_of(d));
     d->spec.name = d->unit->name;
     d->upper = upper(d->arena, d->unit->name);

@@ -59,7 +59,7 @@ bool kernel_memory(Arena *a, const Graph *g, int64_t rows, const int64_t *length
 {
     Graph *copy = graph_copy(a, g);
     const Node *sum = loss_sum(a, copy);
-    Kernel *k = kernel_lower(a, copy, (int)block_rows(rows));
+    Kernel *k = kernel_lower(a, copy, (int)block_room(rows));
     *m = (KernelMemory){0};
     if (k->why)
         return false;
