@@ -164,6 +164,13 @@ static bool run_stream(Runner *r)
     return true;
 }
 
+static bool run_bfloat16(Runner *r)
+{
+    if (r->unit->train && r->unit->train->bfloat16)
+        pass_bfloat16(r->graph);
+    return true;
+}
+
 static bool run_layout(Runner *r)
 {
     int64_t rows = r->options->rows;
@@ -282,12 +289,13 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
 {
     static const Pass step[] = {PASS_forward, PASS_simplify, PASS_grad,     PASS_optimizer,
                                 PASS_simplify, PASS_concat,  PASS_sink,     PASS_simplify,
-                                PASS_segment,  PASS_defer,   PASS_simplify, PASS_layout};
+                                PASS_segment,  PASS_defer,   PASS_simplify, PASS_bfloat16,
+                                PASS_layout};
     static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
-                                 PASS_sink,    PASS_simplify, PASS_layout};
+                                 PASS_sink,    PASS_simplify, PASS_bfloat16, PASS_layout};
     static const Pass stream[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
                                   PASS_sink, PASS_simplify, PASS_stream, PASS_simplify,
-                                  PASS_layout};
+                                  PASS_bfloat16, PASS_layout};
     static const Pass gradient[] = {PASS_forward, PASS_simplify, PASS_grad};
     const Pass *passes = infer;
     int n = sizeof infer / sizeof *infer;
@@ -319,7 +327,7 @@ void pass_apply(Pass pass, Graph *g)
                                  .nsegment = 1};
     Runner r = {.graph = g, .options = &options};
     if (pass < PASS_simplify || pass == PASS_quantize || pass == PASS_grad ||
-        pass == PASS_optimizer || pass == PASS_stream)
+        pass == PASS_optimizer || pass == PASS_bfloat16 || pass == PASS_stream)
         bug("pass %s cannot run on a graph alone", pass_info[pass].name);
     pass_function[pass](&r);
     verify(g, pass_info[pass].name);

@@ -73,6 +73,76 @@ static V chain_step(Emit *e, const Node *n, V x, V y, V acc)
     return LLVMBuildAdd(e->b, acc, LLVMBuildMul(e->b, x, y, ""), "");
 }
 
+/* ---- pairs of bfloat16 ---- */
+
+static bool is_rounded(Node *n)
+{
+    n = kernel_base(n);
+    return n->op == OP_bfloat16 || (n->op == OP_stop_gradient && is_rounded(n->in[0]));
+}
+
+/* May steps k and k + 1 of the term be one instruction? Its factors are rounded, so that
+ * their halves hold all of them. */
+static bool takes_pairs(const Emit *e, const Tile *t)
+{
+    if (!target_has_pairs(e->target) || e->lanes != 16 || e->width != 16)
+        return false;
+    for (int g = 0; g < t->n; g++)
+        for (int o = 0; o < 2; o++)
+            if (t->group[g]->dtype != DT_f32 ||
+                !is_rounded(t->group[g]->in[2 * t->term + o + has_acc(t->group[g])]))
+                return false;
+    return true;
+}
+
+/* Words with a factor of step k in the high half and of k + 1 in the low one. */
+static V pair_words(Emit *e, V k, V next)
+{
+    enum { KEY_pair = 5000, HALF = 16 };
+    V found = block_find(e, k, next, 0, KEY_pair);
+    if (found)
+        return found;
+    LLVMTypeRef t = LLVMVectorType(e->i32, (unsigned)e->width);
+    V half = LLVMConstInt(e->i32, HALF, 0), all[HALF];
+    for (int i = 0; i < HALF; i++)
+        all[i] = half;
+    V high = LLVMBuildBitCast(e->b, k, t, ""), low = LLVMBuildBitCast(e->b, next, t, "");
+    low = LLVMBuildLShr(e->b, low, LLVMConstVector(all, HALF), "");
+    return block_keep(e, k, next, 0, KEY_pair, LLVMBuildOr(e->b, high, low, ""));
+}
+
+/* vdpbf16ps: fma(low, low, fma(high, high, acc)), denormals zero in and out. */
+static V pair_emit(Emit *e, V x, V y, V acc)
+{
+    LLVMTypeRef t = LLVMVectorType(LLVMBFloatTypeInContext(e->cx), 2 * (unsigned)e->width);
+    V in[] = {acc, LLVMBuildBitCast(e->b, x, t, ""), LLVMBuildBitCast(e->b, y, t, "")};
+    return call_intrinsic(e, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, 0, in, 3);
+}
+
+static void set_label(Tile *t, int level, Ix at)
+{
+    for (int g = 0; g < t->n; g++)
+        t->label[g][t->c[g].term[t->term].sum[level]] = at;
+}
+
+static void multiply_pair(Emit *e, Tile *t, int level, Ix k)
+{
+    Ix next = {k.v, k.c + 1, 0};
+    for (int g = 0; g < t->n; g++)
+        for (int p = 0; p < t->points; p++) {
+            V x[2], y[2], *acc = &t->acc[g * t->points + p];
+            point_enter(e, p);
+            for (int i = 0; i < 2; i++) {
+                set_label(t, level, i ? next : k);
+                x[i] = operand(e, t, g, 0, p);
+                y[i] = operand(e, t, g, 1, p);
+            }
+            *acc = pair_emit(e, pair_words(e, x[0], x[1]), pair_words(e, y[0], y[1]), *acc);
+        }
+}
+
+/* ---- the loops ---- */
+
 static void multiply(Emit *e, Tile *t)
 {
     for (int g = 0; g < t->n; g++)
@@ -81,12 +151,6 @@ static void multiply(Emit *e, Tile *t)
             V *acc = &t->acc[g * t->points + p];
             *acc = chain_step(e, t->group[g], operand(e, t, g, 0, p), operand(e, t, g, 1, p), *acc);
         }
-}
-
-static void set_label(Tile *t, int level, Ix at)
-{
-    for (int g = 0; g < t->n; g++)
-        t->label[g][t->c[g].term[t->term].sum[level]] = at;
 }
 
 /* The loops over the summed labels from `level` inwards. */
@@ -100,7 +164,7 @@ static void sum_loops(Emit *e, Tile *t, int level)
     int nacc = t->n * t->points;
     Dim extent = t->extent[0][t->c[0].term[t->term].sum[level]];
     int64_t count = 0, unroll = 1;
-    bool known = dim_const(extent, &count);
+    bool known = dim_const(extent, &count), pairs = innermost && takes_pairs(e, t);
     if (known && innermost && !e->target->small)
         unroll = count <= 4 ? count : 2;
     int64_t whole = known && unroll ? count / unroll * unroll : 0;
@@ -109,6 +173,10 @@ static void sum_loops(Emit *e, Tile *t, int level)
         Loop l;
         V i = loop_begin(e, &l, const_i64(e, 0), to, unroll, t->acc, nacc);
         for (int u = 0; u < unroll; u++) {
+            if (pairs && u + 1 < unroll) {
+                multiply_pair(e, t, level, (Ix){i, u++, 0});
+                continue;
+            }
             set_label(t, level, (Ix){i, u, 0});
             sum_loops(e, t, level + 1);
         }
@@ -117,6 +185,10 @@ static void sum_loops(Emit *e, Tile *t, int level)
         whole = 0;
     }
     for (int64_t i = whole; known && i < count; i++) {
+        if (pairs && i + 1 < count) {
+            multiply_pair(e, t, level, ix_const(i++));
+            continue;
+        }
         set_label(t, level, ix_const(i));
         sum_loops(e, t, level + 1);
     }

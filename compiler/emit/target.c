@@ -190,3 +190,8 @@ const char *target_text(Arena *a, const Target *t)
     return arena_printf(a, "%s%s%s%s%s", t->name, *cpu ? " " : "", cpu, *features ? " " : "",
                         features);
 }
+
+bool target_has_pairs(const Target *t)
+{
+    return t->vector == 64 && strstr(t->features, "+avx512bf16");
+}

@@ -45,6 +45,9 @@ const Target *target_find(Arena *a, const char *name, const char *cpu, const cha
                           const char **why);
 /* The same for little code, in the arena. */
 const Target *target_small(Arena *a, const Target *t);
+/* Has it an instruction for sums of products of pairs of bfloat16 (vdpbf16ps)? Told by
+ * the features alone; without it pairs are two multiply-adds, with the same bits. */
+bool target_has_pairs(const Target *t);
 /* "x86-64 znver4 avx512", "cortex-m7": what bits are promised for. */
 const char *target_text(Arena *a, const Target *t);
 

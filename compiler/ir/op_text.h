@@ -28,6 +28,7 @@
 #define COS(a) CALL1("cos", a)
 #define FLOOR(a) CALL1("floor", a)
 #define PROBIT(a) CALL1("probit", a)
+#define BFLOAT16(a) CALL1("bfloat16", a)
 #define ADD(a, b) INFIX(a, "+", b)
 #define SUB(a, b) INFIX(a, "-", b)
 #define MUL(a, b) INFIX(a, "*", b)

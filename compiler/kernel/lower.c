@@ -204,9 +204,10 @@ static bool read_by_products(const Node *x)
 static bool may_be_packed(const Node *n)
 {
     int64_t count;
+    const Node *base = kernel_base(n->in[0]);
     return n->op == OP_stop_gradient && INFO(n)->cls == CLASS_param && n->shape.rank >= 2 &&
-           shape_count(&n->shape, 0, &count) && kernel_base(n->in[0])->op == OP_input &&
-           read_by_products(n);
+           shape_count(&n->shape, 0, &count) &&
+           (base->op == OP_input || base->op == OP_bfloat16) && read_by_products(n);
 }
 
 static void lower_pack(Seq *q, Node *n)
@@ -215,6 +216,7 @@ static void lower_pack(Seq *q, Node *n)
     info->place.buffer =
         lower_buffer(q->k, MEM_shared, n->dtype, false, n->shape, lower_label(n));
     info->place.buffer->packed = true;
+    lower_touch(q, NULL, n->in[0], false);
     Step *s = lower_step(q, STEP_pack);
     s->node = n;
     s->place = info->place;

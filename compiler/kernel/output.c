@@ -142,8 +142,8 @@ static int level_of(const NodeInfo *in, const Steps *steps)
 static int step_level(const Step *s, const Steps *steps, int least)
 {
     int level = least;
-    if (s->kind == STEP_orthogonal) {
-        const NodeInfo *in = INFO(s->node->in[0]);
+    if (s->kind == STEP_pack || s->kind == STEP_orthogonal) {
+        const NodeInfo *in = INFO(kernel_base(s->node->in[0]));
         int behind = in->seq == steps ? level_of(in, steps) + 1 : 0;
         return behind > level ? behind : level;
     }

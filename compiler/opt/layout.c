@@ -96,35 +96,6 @@ int64_t layout_columns_most(const Graph *g, int64_t most)
 
 /* ---- copies of weights ---- */
 
-/* A parameter seen from a scan's body, or a view of one, made in the graph
- * around it; null where it is neither. */
-static Node *outside(Node *scan, Node *x)
-{
-    Graph *g = scan->graph;
-    int moving = (int)(attr_int(scan, ATTR_ncarry, 0) + attr_int(scan, ATTR_nseq, 0));
-    for (int i = moving; i < scan->nin; i++)
-        if (scan->body->inputs.at[i] == x)
-            return scan->in[i];
-    if (x->nin != 1 || op_info[x->op].kind != KIND_view)
-        return NULL;
-    Node *in = outside(scan, x->in[0]);
-    return in ? node_on(g, x, &in) : NULL;
-}
-
-static Node *new_constant(Node *scan, Node *value)
-{
-    Graph *g = scan->graph;
-    for (int i = 0; i < scan->nin; i++)
-        if (scan->in[i] == value && i >= attr_int(scan, ATTR_ncarry, 0))
-            return scan->body->inputs.at[i];
-    Node **in = NEW_ARRAY(g->arena, Node *, scan->nin + 1);
-    memcpy(in, scan->in, sizeof(Node *) * (size_t)scan->nin);
-    in[scan->nin++] = value;
-    scan->in = in;
-    const char *name = arena_printf(g->arena, "along_%d", scan->nin);
-    return graph_input(scan->body, ROLE_body, name, value->dtype, value->shape, value->span);
-}
-
 typedef struct { int from, to; } Move; /* of an operand's axis; from -1: no copy */
 typedef struct Around {
     bool columns;
@@ -137,14 +108,14 @@ typedef struct Around {
 static Node *outside_all(const Around *around, Node *x)
 {
     for (; around->scan && x; around = around->outer)
-        x = outside(around->scan, x);
+        x = node_outside(around->scan, x);
     return x;
 }
 
 /* A value outside of all loops as the innermost body sees it. */
 static Node *inside(const Around *around, Node *value)
 {
-    return around->scan ? new_constant(around->scan, inside(around->outer, value)) : value;
+    return around->scan ? scan_constant(around->scan, inside(around->outer, value)) : value;
 }
 
 /* Do few cache lines and pages not suffice for the weights, and are they read often

@@ -36,6 +36,8 @@ void pass_defer(Graph *g);
 /* Products of rows with a parameter become products of bytes, or, with q->observe, give out the
  * ranges of their factors: see quantize.c. For graphs that are not differentiated. */
 void pass_quantize(Graph *g, Quantize *q);
+/* The factors of every float32 product are rounded to bfloat16: see bfloat16.c. */
+void pass_bfloat16(Graph *g);
 /* Decides whether rows or features lie in the vector lanes, for batches of about
  * `rows` rows (0: unknown, rows stay), and turns weights round where features do. Exact. */
 typedef enum { LAYOUT_auto, LAYOUT_rows, LAYOUT_columns } Layout;

@@ -115,3 +115,30 @@ int operand_axis(const Shape *x, const Shape *out, int axis)
     int k = axis - (out->rank - x->rank);
     return k >= (x_leads ? 1 : 0) ? k : -1;
 }
+
+Node *node_outside(Node *scan, Node *x)
+{
+    Graph *g = scan->graph;
+    int moving = (int)(attr_int(scan, ATTR_ncarry, 0) + attr_int(scan, ATTR_nseq, 0));
+    for (int i = moving; i < scan->nin; i++)
+        if (scan->body->inputs.at[i] == x)
+            return scan->in[i];
+    if (x->nin != 1 || op_info[x->op].kind != KIND_view)
+        return NULL;
+    Node *in = node_outside(scan, x->in[0]);
+    return in ? node_on(g, x, &in) : NULL;
+}
+
+Node *scan_constant(Node *scan, Node *value)
+{
+    Graph *g = scan->graph;
+    for (int i = 0; i < scan->nin; i++)
+        if (scan->in[i] == value && i >= attr_int(scan, ATTR_ncarry, 0))
+            return scan->body->inputs.at[i];
+    Node **in = NEW_ARRAY(g->arena, Node *, scan->nin + 1);
+    memcpy(in, scan->in, sizeof(Node *) * (size_t)scan->nin);
+    in[scan->nin++] = value;
+    scan->in = in;
+    const char *name = arena_printf(g->arena, "along_%d", scan->nin);
+    return graph_input(scan->body, ROLE_body, name, value->dtype, value->shape, value->span);
+}

@@ -57,4 +57,10 @@ bool prune_scans(Graph *g);
  * existing one, or one added. */
 int scan_stack(Node *scan, Node *n);
 
+/* A constant seen from a scan's body, or a view of one, made in the graph
+ * around it; null where it is neither. */
+Node *node_outside(Node *scan, Node *x);
+/* A value of the graph around a scan, as a constant of its body. */
+Node *scan_constant(Node *scan, Node *value);
+
 #endif

@@ -130,6 +130,7 @@ typedef struct {
     bool validation_test;      /* validation_data = digits.test */
     EarlyStopping stop;
     ReduceOnPlateau plateau;
+    bool bfloat16;             /* compute = bfloat16: the factors of products are rounded */
     bool average;              /* use_ema: slots PARAMETER/ema hold what the training ends with */
     const char *optimizer, *loss;   /* as text, for people */
 } TrainInfo;

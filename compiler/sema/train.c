@@ -235,10 +235,16 @@ static bool choose_dtype(Expander *x, TrainState *t)
             x->session->real = x->real = dt;
     }
     e = t->attr[TRAIN_compute];
-    Dtype dt = e && bare_text(e) ? dtype_by_name(bare_text(e)) : NDTYPE;
-    if (e && dt != x->session->real)
-        ok = unsupported_at(x->d, e->span, "compute = %s: products are computed in %s",
-                            bare_text(e) ? bare_text(e) : "...", dtype_name(x->session->real));
+    if (!e)
+        return ok;
+    Dtype real = x->session->real, dt = bare_text(e) ? dtype_by_name(bare_text(e)) : NDTYPE;
+    t->info.bfloat16 = bare_text(e) && strcmp(bare_text(e), "bfloat16") == 0;
+    if (t->info.bfloat16 && real != DT_f32)
+        return error_at(x->d, e->span, "compute = bfloat16 goes with float32; here numbers are %s",
+                        dtype_name(real));
+    if (!t->info.bfloat16 && dt != real)
+        return unsupported_at(x->d, e->span, "compute = %s: products are computed in %s or in "
+                              "bfloat16", bare_text(e) ? bare_text(e) : "...", dtype_name(real));
     return ok;
 }
 

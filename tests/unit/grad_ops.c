@@ -34,7 +34,7 @@ static const char *const shapes[][3] = {
 /* Formulas that say "no gradient" where the value does move. */
 static bool is_blocked(Op op)
 {
-    return op == OP_stop_gradient || op == OP_probit;
+    return op == OP_stop_gradient || op == OP_probit || op == OP_bfloat16;
 }
 
 static void check_blocked(Arena *a, Op op)

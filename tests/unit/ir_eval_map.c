@@ -15,6 +15,14 @@ static double normal_quantile(double p)
     return x;
 }
 
+/* To nearest, ties to even: the rounding mode that is set. */
+static double eight_bits(double x)
+{
+    int e;
+    double m = frexp(x, &e);
+    return ldexp(nearbyint(ldexp(m, 8)), e - 8);
+}
+
 /* What the operation gives, in double; false when it is none of those tested here. */
 static bool value_by_libm(const char *op, const double *v, double *r)
 {
@@ -40,6 +48,7 @@ static bool value_by_libm(const char *op, const double *v, double *r)
     IS(cos, cos(x))
     IS(floor, floor(x))
     IS(probit, normal_quantile(x))
+    IS(bfloat16, eight_bits(x))
     IS(stop_gradient, x)
     IS(add, x + y)
     IS(sub, x - y)

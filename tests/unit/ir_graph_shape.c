@@ -45,7 +45,7 @@ static const Case cases[] = {
     FLOAT_MAP("sign"), FLOAT_MAP("exp"), FLOAT_MAP("expm1"), FLOAT_MAP("log"),
     FLOAT_MAP("log1p"), FLOAT_MAP("sqrt"), FLOAT_MAP("tanh"), FLOAT_MAP("sigmoid"),
     FLOAT_MAP("softplus"), FLOAT_MAP("erf"), FLOAT_MAP("sin"), FLOAT_MAP("cos"),
-    FLOAT_MAP("floor"), FLOAT_MAP("probit"),
+    FLOAT_MAP("floor"), FLOAT_MAP("probit"), FLOAT_MAP("bfloat16"),
     {"not %m : bool[N, 28]", NULL},
     {"not %x : f32[N, 28]", "not needs bool, found f32"},
     {"stop_gradient %img : u8[N, 28, 28]", NULL},

@@ -35,6 +35,13 @@ static long double ref_softplus(long double x)
 }
 
 /* Newton's method on the distribution function, from below the median. */
+static long double ref_bfloat16(long double x)
+{
+    int e;
+    long double m = frexpl(x, &e);
+    return ldexpl(nearbyintl(ldexpl(m, 8)), e - 8);
+}
+
 static long double ref_probit(long double p)
 {
     if (p > 0.5L)
@@ -70,6 +77,7 @@ static const Row rows[] = {
     {"floor", vmf_floor, vmd_floor, floorl, -1e8, 1e8, 0, 0, 1},
     {"floor near", vmf_floor, vmd_floor, floorl, -4, 4, 0, 0, 1},
     {"probit", vmf_probit, vmd_probit, ref_probit, 0.01, 0.99, 1e-6, 2e-15, 1e-1},
+    {"bfloat16", vmf_bfloat16, vmd_bfloat16, ref_bfloat16, -9, 9, 0, 0, 0},
     {"probit tail", vmf_probit, vmd_probit, ref_probit, 3e-8, 0.01, 2e-6, 2e-15, 0},
 };
 
@@ -206,6 +214,11 @@ static void run_special(void)
     IS(floor(-0x1p-30), -1);
     IS(floor(inf), inf);
     IS(floor(nan_), nan_);
+    IS(bfloat16(1 + 0x1p-8), 1);
+    IS(bfloat16(1 + 0x3p-8), 1 + 0x1p-6);
+    IS(bfloat16(-inf), -inf);
+    IS(bfloat16(nan_), nan_);
+    IS(bfloat16(0x1.ffp127), 0x1p128);
     IS(probit(0.5), 0);
     IS(probit(0), -inf);
     IS(probit(1), inf);
