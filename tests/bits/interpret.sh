@@ -28,5 +28,12 @@ for optimizer in 'Adam(0.01, global_clipnorm=0.1)' 'SGD(0.1, momentum=0.9, neste
     compare "$MODELS/rnn.model" --set "train.optimizer=$optimizer" --epochs 1
 done
 compare "$MODELS/lstm.model" --set samples=2600 --batch-size 2300
+for layout in rows columns; do
+    for model in lstm mlp gru large; do
+        compare "$MODELS/$model.model" --set train.compute=bfloat16 --layout $layout --epochs 1
+        train plain "$MODELS/$model.model" --layout $layout --epochs 1
+        cmp -s compiled/history.csv plain/history.csv && fail "$model: nothing is rounded"
+    done
+done
 compare "$MODELS/large.model" --layout rows
 compare "$MODELS/large.model" --layout columns

@@ -15,6 +15,7 @@ compare() {
 for model in "$MODELS"/*.model; do
     compare "$model"
 done
+compare "$MODELS/lstm.model" --set train.compute=bfloat16
 counts=3
 for size in 1 7 100 540; do
     compare "$MODELS/cells.model" --batch-size $size --epochs 1

@@ -218,7 +218,6 @@ static void run_special(void)
     IS(bfloat16(1 + 0x3p-8), 1 + 0x1p-6);
     IS(bfloat16(-inf), -inf);
     IS(bfloat16(nan_), nan_);
-    IS(bfloat16(0x1.ffp127), 0x1p128);
     IS(probit(0.5), 0);
     IS(probit(0), -inf);
     IS(probit(1), inf);
