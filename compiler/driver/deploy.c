@@ -116,8 +116,16 @@ static Graph *make_graph(Deploy *d, Pipeline which, Layout layout, int64_t rows,
     return g;
 }
 
+static void add_variant(Deploy *d, ObjectEntry *e, Pipeline which, Layout layout, int64_t most,
+                        const char *name)
+{
+    name = arena_printf(d->arena, "derived/%s/%s", e->name, name);
+    e->variant[e->nvariant++] = (ObjectVariant){make_graph(d, which, layout, most, name), most};
+}
+
 /* Small batches in columns, where they are faster, the others in rows; one variant where
- * there are no vectors to lay them in. */
+ * there are no vectors to lay them in. A single row has code of its own, unless little code is
+ * wanted: that of more rows computes a register tile of them. */
 static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
 {
     PassOptions o = d->job->passes;
@@ -127,14 +135,12 @@ static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
     if (!g)
         return false;
     int64_t few = d->spec.options.target->vector ? layout_columns_most(g, d->batch) : 0;
+    if (few > 1 && !d->spec.options.target->small)
+        add_variant(d, e, which, LAYOUT_columns, 1, "row");
     if (few)
-        e->variant[e->nvariant++] = (ObjectVariant){
-            make_graph(d, which, LAYOUT_columns, few,
-                       arena_printf(d->arena, "derived/%s/columns", e->name)), few};
+        add_variant(d, e, which, LAYOUT_columns, few, "columns");
     if (few < d->batch)
-        e->variant[e->nvariant++] = (ObjectVariant){
-            make_graph(d, which, LAYOUT_rows, d->batch,
-                       arena_printf(d->arena, "derived/%s/rows", e->name)), d->batch};
+        add_variant(d, e, which, LAYOUT_rows, d->batch, "rows");
     return true;
 }
 

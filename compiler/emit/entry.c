@@ -445,14 +445,14 @@ static V implementation(Making *k, LLVMTypeRef *types)
     if (!ws)
         ws = at_byte(e, find_formal(k, ARG_stream), k->o->blob[BLOB_stream].bytes);
     store_control(k, ws);
-    if (en->nvariant > 1) {
+    for (int i = 0; i + 1 < en->nvariant; i++) {
         LLVMBasicBlockRef few = LLVMAppendBasicBlockInContext(e->cx, fn, "few");
         LLVMBasicBlockRef many = LLVMAppendBasicBlockInContext(e->cx, fn, "many");
         V n = load_word(e, ws, CONTROL_lengths + SYM_N, e->index);
-        V less = LLVMBuildICmp(e->b, LLVMIntSLE, n, const_i64(e, en->variant[0].most), "");
+        V less = LLVMBuildICmp(e->b, LLVMIntSLE, n, const_i64(e, en->variant[i].most), "");
         LLVMBuildCondBr(e->b, less, few, many);
         LLVMPositionBuilderAtEnd(e->b, few);
-        run_variant(k, ws, 0);
+        run_variant(k, ws, i);
         LLVMPositionBuilderAtEnd(e->b, many);
     }
     run_variant(k, ws, en->nvariant - 1);

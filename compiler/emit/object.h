@@ -55,7 +55,7 @@ enum { ARGS_MOST = 12 };
 
 /* A program for batches of up to `most` rows; smaller ones go to the variant before it. */
 typedef struct { const Graph *graph; int64_t most; } ObjectVariant;
-enum { VARIANTS_MOST = 2 };
+enum { VARIANTS_MOST = 3 };
 
 typedef struct {
     const char *name;                 /* behind the object's name: "predict" */
