@@ -63,15 +63,14 @@ static int64_t lay_out_region(const Program *p, LayOut *l, bool *placed, bool wo
 
 bool lay_out(const Program *p, int64_t rows, const int64_t *lengths, LayOut *l)
 {
-    int64_t block = block_rows(rows), blocks = (rows + block - 1) / block;
     bool *placed = calloc((size_t)p->nstore + 1, sizeof *placed);
     if (!placed)
         return false;
     for (int i = 0; i < p->nstore; i++) {
         StoreKind kind = p->store[i].kind;
         l->size[i] = store_bytes(&p->store[i], lengths);
-        l->room[i] = l->size[i] * (kind == STORE_block   ? blocks
-                                   : kind == STORE_shard ? shard_count(rows)
+        l->room[i] = l->size[i] * (kind == STORE_block   ? block_count_most(rows)
+                                   : kind == STORE_shard ? shard_count_most(rows)
                                                          : 1);
     }
     l->worker = lay_out_region(p, l, placed, true);

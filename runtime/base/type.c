@@ -79,3 +79,30 @@ int64_t shard_count(int64_t n)
 {
     return n ? (n + shard_rows(n) - 1) / shard_rows(n) : 0;
 }
+
+/* Of n rows and of the most rows under each of the rules above: within one, more rows never
+ * make fewer blocks, and beyond the last there are no more shards than at its end. */
+static int64_t most_of(int64_t n, int64_t (*count)(int64_t))
+{
+    static const int64_t ends[] = {2 * BLOCK_ROWS_LEAST, BLOCK_ROWS, ONE_BLOCK_MOST};
+    int64_t most = count(n);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends[i] < n && count(ends[i]) > most)
+            most = count(ends[i]);
+    return most;
+}
+
+static int64_t block_count(int64_t n)
+{
+    return n ? (n + block_rows(n) - 1) / block_rows(n) : 0;
+}
+
+int64_t block_count_most(int64_t n)
+{
+    return most_of(n, block_count);
+}
+
+int64_t shard_count_most(int64_t n)
+{
+    return most_of(n, shard_count);
+}

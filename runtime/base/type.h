@@ -59,5 +59,8 @@ int64_t block_room(int64_t n); /* that a block's buffers hold: 32, or 16 */
 int64_t block_rows(int64_t n);
 int64_t shard_count(int64_t n);
 int64_t shard_rows(int64_t n);
+/* The most blocks, the most shards, of any batch of up to n rows: a smaller one may have more. */
+int64_t block_count_most(int64_t n);
+int64_t shard_count_most(int64_t n);
 
 #endif

@@ -3,7 +3,7 @@
  * here with a graph each. */
 #include "emit_check.h"
 
-static const int64_t sizes[] = {1, 3, 17, 33, 100};
+static const int64_t sizes[] = {1, 3, 8, 17, 33, 100};
 enum { NSIZES = sizeof sizes / sizeof *sizes };
 
 static Arena *arena;
