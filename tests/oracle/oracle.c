@@ -343,8 +343,7 @@ static void run_case(Oracle *o, const char *name)
         c.wrong++;
     }
     o->wrong += c.wrong > 0;
-    if (c.job.data_arena)
-        arena_free(c.job.data_arena);
+    job_end(&c.job);
     arena_free(a);
 }
 
