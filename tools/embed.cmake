@@ -1,5 +1,5 @@
-# Writes the prelude's files as C strings: const char *const prelude_files[][2] = {name, text}, null-ended.
-set(body "/* Made by tools/embed.cmake. */\nconst char *const prelude_files[][2] = {\n")
+# Writes files as C strings: const char *const NAME[][2] = {name, text}, null-ended.
+set(body "/* Made by tools/embed.cmake. */\nconst char *const ${NAME}[][2] = {\n")
 foreach(file ${FILES})
   file(READ ${file} text)
   get_filename_component(name ${file} NAME)

@@ -21,7 +21,7 @@ static bool read_options(Deploy *d)
     if (emit && option_on(o, OPT_shared))
         return error_at(diag, nowhere, "--emit and --shared exclude each other");
     d->spec.form = !emit ? FORM_object : emit[0] == 'l' ? FORM_llvm : FORM_asm;
-    return option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
+    return web_check(d) && option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
            option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
 }
 
@@ -135,6 +135,8 @@ static bool compile(Deploy *d)
     const Emitter *e = code_emitter(d->arena, j->diag, nowhere);
     if (!e || !find_target(d, e))
         return false;
+    if (option_on(j->options, OPT_web) && d->spec.options.target->format != OBJECT_wasm)
+        return error_at(j->diag, nowhere, "--web goes with --target wasm32 or wasm32-simd");
     d->init = unit_init(d->unit);
     if (!d->init || !read_weights(d) || !quantize(d) || !deploy_blobs(d) || !deploy_entries(d))
         return false;
@@ -147,7 +149,7 @@ static bool compile(Deploy *d)
     d->spec.options.diag = j->diag;
     if (!e->object(d->arena, &d->spec, &why))
         return unsupported_at(j->diag, d->unit->span, "this cannot be compiled yet: %s", why);
-    if (!size_check(d) || !write_files(d))
+    if (!size_check(d) || !(option_on(j->options, OPT_web) ? web_write(d) : write_files(d)))
         return false;
     if (option_on(j->options, OPT_report) || j->json)
         size_report(d);
@@ -170,7 +172,9 @@ int command_compile(Job *j)
         return 1;
     d->unit = j->unit;
     if (!d->batch)
-        d->batch = d->train && d->unit->train ? d->unit->train->batch_size : 32;
+        d->batch = d->train && d->unit->train ? d->unit->train->batch_size
+                   : option_on(o, OPT_web)    ? 1
+                                              : 32;
     compile(d);
     return diag_exit_code(j->diag);
 }

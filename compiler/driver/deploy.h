@@ -6,6 +6,8 @@
 #include "driver/text.h"
 #include "emit/object.h"
 
+#include <jansson.h>
+
 typedef struct {
     Job *job;
     Arena *arena;
@@ -61,6 +63,15 @@ void deploy_test(Deploy *d, double tolerance);
 
 bool form_static(Deploy *d, const char *path);
 bool form_shared(Deploy *d, const char *path);
+/* A WebAssembly module with every function exported, linked beside `dir`'s files. */
+bool form_wasm(Deploy *d, const char *dir, Bytes *out);
+
+/* ---- web.c: --web; false after a report ---- */
+
+/* Does the rest of the command line go with --web? */
+bool web_check(const Deploy *d);
+/* The module, its loader with types, and a page. */
+bool web_write(Deploy *d);
 
 /* ---- size.c ---- */
 
@@ -73,5 +84,9 @@ void size_report(const Deploy *d);
 
 char *deploy_header(const Deploy *d);
 char *deploy_info(const Deploy *d);
+/* Ports as NAME_info() tells of them. */
+json_t *deploy_ports_json(const Deploy *d, const Port *p, int n);
+/* The value's text, in the arena; takes the value. */
+char *deploy_json(Arena *a, json_t *value);
 
 #endif

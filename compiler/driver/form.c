@@ -66,20 +66,32 @@ static bool run(char *const *argv, int *status)
     return true;
 }
 
-static bool link_with(Deploy *d, const char *object, const char *library, const char *name)
+/* Runs the first of the linkers (a list ended by null) that is there, with argv behind its name.
+ * Its name, or null when there is none. */
+static const char *link_with(const char *const *linkers, char **argv, bool *ok)
 {
-    static const char *const linkers[] = {"ld.lld", "ld.lld-19", "ld"};
-    for (size_t i = 0; i < sizeof linkers / sizeof *linkers; i++) {
-        int status = 0;
-        char *argv[] = {(char *)linkers[i], "-shared", "-z", "defs", "-soname", (char *)name, "-o",
-                        (char *)library, (char *)object, NULL};
+    for (int status = 0; *linkers; linkers++) {
+        argv[0] = (char *)*linkers;
         if (!run(argv, &status) || (WIFEXITED(status) && WEXITSTATUS(status) == 127))
             continue;
-        return (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-               error_at(d->job->diag, nowhere, "--shared: %s failed", linkers[i]);
+        *ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        return *linkers;
     }
-    return error_at(d->job->diag, nowhere, "--shared needs a linker: ld.lld (apt-get install lld) "
-                    "or ld");
+    return NULL;
+}
+
+static bool link_shared(Deploy *d, const char *object, const char *library, const char *name)
+{
+    static const char *const linkers[] = {"ld.lld", "ld.lld-19", "ld", NULL};
+    Diag *diag = d->job->diag;
+    bool ok;
+    char *argv[] = {NULL, "-shared", "-z", "defs", "-soname", (char *)name, "-o", (char *)library,
+                    (char *)object, NULL};
+    const char *by = link_with(linkers, argv, &ok);
+    if (!by)
+        return error_at(diag, nowhere, "--shared needs a linker: ld.lld (apt-get install lld) "
+                        "or ld");
+    return ok || error_at(diag, nowhere, "--shared: %s failed", by);
 }
 
 bool form_shared(Deploy *d, const char *path)
@@ -90,11 +102,51 @@ bool form_shared(Deploy *d, const char *path)
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (!file_write(diag, nowhere, object, &d->spec.bytes, 1))
         return false;
-    bool ok = link_with(d, object, library, name);
+    bool ok = link_shared(d, object, library, name);
     if (ok && rename(library, path) != 0)
         ok = error_at(diag, nowhere, "cannot write '%s': %s", path, strerror(errno));
     unlink(object);
     if (!ok)
         unlink(library);
+    return ok;
+}
+
+/* ---- module ---- */
+
+static bool link_wasm(Deploy *d, const char *object, const char *module)
+{
+    enum { FIXED = 9, STACK = 64 << 10 };
+    static const char *const linkers[] = {"wasm-ld", "wasm-ld-19", NULL};
+    const ObjectSpec *o = &d->spec;
+    Diag *diag = d->job->diag;
+    char **argv = NEW_ARRAY(d->arena, char *, FIXED + o->symbols.n + 1);
+    char *const fixed[FIXED] = {NULL, "--no-entry", "--strip-all", "--export=__heap_base", "-z",
+                                arena_printf(d->arena, "stack-size=%d", STACK), "-o",
+                                (char *)module, (char *)object};
+    memcpy(argv, fixed, sizeof fixed);
+    for (int i = 0; i < o->symbols.n; i++)
+        argv[FIXED + i] = arena_printf(d->arena, "--export=%s", o->symbols.at[i]);
+    bool ok;
+    const char *by = link_with(linkers, argv, &ok);
+    if (!by)
+        return error_at(diag, nowhere, "--web needs a linker: wasm-ld (apt-get install lld)");
+    return ok || error_at(diag, nowhere, "--web: %s failed", by);
+}
+
+bool form_wasm(Deploy *d, const char *dir, Bytes *out)
+{
+    enum { MOST = 1 << 30 };
+    Diag *diag = d->job->diag;
+    const char *object = arena_printf(d->arena, "%s/.net.%d.o", dir, (int)getpid());
+    const char *module = arena_printf(d->arena, "%s/.net.%d.wasm", dir, (int)getpid());
+    if (!file_write(diag, nowhere, object, &d->spec.bytes, 1))
+        return false;
+    bool ok = link_wasm(d, object, module);
+    if (ok) {
+        out->at = file_read(d->arena, diag, nowhere, module, MOST, &out->size);
+        ok = out->at;
+    }
+    unlink(object);
+    unlink(module);
     return ok;
 }

@@ -399,7 +399,17 @@ char *deploy_header(const Deploy *d)
 
 /* ---- NAME_info() ---- */
 
-static json_t *ports_json(const Deploy *d, const Port *p, int n)
+char *deploy_json(Arena *a, json_t *value)
+{
+    size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT);
+    char *text = arena_alloc(a, size + 1);
+    json_dumpb(value, text, size, JSON_COMPACT);
+    text[size] = 0;
+    json_decref(value);
+    return text;
+}
+
+json_t *deploy_ports_json(const Deploy *d, const Port *p, int n)
 {
     json_t *all = json_array();
     for (int i = 0; i < n; i++) {
@@ -425,17 +435,12 @@ char *deploy_info(const Deploy *d)
     json_object_set_new(root, "weft", json_string(weft_version));
     json_object_set_new(root, "hash", json_string(job_hash(d->job, d->arena)));
     json_object_set_new(root, "batch", json_integer(d->batch));
-    json_object_set_new(root, "inputs", ports_json(d, e->in, e->nin));
-    json_object_set_new(root, "outputs", ports_json(d, e->out, e->nout));
+    json_object_set_new(root, "inputs", deploy_ports_json(d, e->in, e->nin));
+    json_object_set_new(root, "outputs", deploy_ports_json(d, e->out, e->nout));
     const DataSchema *data = d->unit->data;
     json_t *classes = json_array();
     for (int i = 0; data && data->classes && i < data->nclass; i++)
         json_array_append_new(classes, json_string(data->classes[i]));
     json_object_set_new(root, "classes", classes);
-    size_t size = json_dumpb(root, NULL, 0, JSON_COMPACT);
-    char *text = arena_alloc(d->arena, size + 1);
-    json_dumpb(root, text, size, JSON_COMPACT);
-    text[size] = 0;
-    json_decref(root);
-    return text;
+    return deploy_json(d->arena, root);
 }

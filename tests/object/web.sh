@@ -1,0 +1,77 @@
+# --web: the loader's answers in node, a page in headless Chromium that knows drawn digits, messages.
+source "$(dirname "$0")/lib.bash"
+cat >net.model <<'END'
+data hand = digits(train=6000, test=20, seed=1) {
+    image = standardize(image / 255, axis=none)
+}
+
+model net {
+    input image[28, 28]
+    LSTM(40)
+    Dense(10, activation=softmax)
+}
+
+train {
+    data = hand; target = label; loss = sparse_categorical_crossentropy
+    optimizer = Adam(0.003); epochs = 6; batch_size = 50
+}
+END
+weft 0 train net.model --quiet --run-dir run
+weft 1 compile net.model --no-embed --web page
+err_has '--web and --no-embed exclude each other'
+weft 1 compile run --web page
+err_has '--web goes with --target wasm32 or wasm32-simd'
+weft 1 compile run --target wasm32 --web page -o net.o
+err_has '--web and --out exclude each other'
+weft 1 compile run --target wasm32 --web nowhere/page
+err_has "--web: cannot make the folder 'nowhere/page'"
+touch file
+weft 1 compile run --target wasm32 --web file
+err_has "cannot write 'file/"
+last_command="weft compile without a linker" code=0
+PATH=$work/nothing "$WEFT" compile run --target wasm32 --web page >out 2>err || code=$?
+[ "$code" -eq 1 ] || fail "exit code $code"
+err_has '--web needs a linker: wasm-ld'
+mkdir failing
+printf '#!/bin/sh\nexit 3\n' >failing/wasm-ld
+chmod +x failing/wasm-ld
+PATH=$work/failing:$PATH weft 1 compile run --target wasm32 --web page
+err_has '--web: wasm-ld failed'
+lacks page
+
+command -v wasm-ld >/dev/null || command -v wasm-ld-19 >/dev/null ||
+    { echo "no wasm-ld here: the module is not linked"; exit 77; }
+mkdir -p full/net.js # where a file cannot go
+weft 1 compile run --target wasm32 --web full
+err_has "cannot write 'full/net.js'"
+[ "$(ls -A full)" = net.js ] || fail "left behind: $(ls -A full)"
+
+command -v node >/dev/null || { echo "no node here: the loader is not run"; exit 77; }
+head -c 15680 "$WEFT" >raw
+{ printf '\0\0\010\003\0\0\0\024\0\0\0\034\0\0\0\034'; cat raw; } >raw.idx
+weft 0 predict run raw.idx --quiet --no-cache --out y.npy
+tail -c 800 y.npy >want.bin
+for options in '--target wasm32' '--target wasm32 --features +simd128' \
+    '--target wasm32-simd --batch 7'; do
+    rm -rf page
+    weft 0 compile run $options --web page
+    [ "$(ls -A page | tr '\n' ' ')" = 'index.html net.d.ts net.js net.wasm ' ] ||
+        fail "written: $(ls -A page)"
+    cp page/net.js net.mjs # node goes by the name's ending
+    node "$here/web_node.mjs" ./net.mjs page/net.wasm image 20 raw got.bin 2>err ||
+        fail "$options: the loader fails"
+    paste <(od -An -v -tf4 -w4 got.bin) <(od -An -v -tf4 -w4 want.bin) |
+        awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > worst || d != d) worst = d
+               if ($2 > most) most = $2 }
+             END { exit !(NR == 200 && worst <= 1e-5 * most) }' ||
+        fail "$options: other answers than weft predict's"
+done
+
+chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome) ||
+    { echo "no chromium here: the page is not opened"; exit 77; }
+timeout 120 node "$here/web_page.mjs" "$chromium" page >out 2>err || fail "the page fails"
+out_has "^note .*transforms are applied: image = standardize"
+awk '/^[0-9]/ { n++; good += $1 == $2 && $3 > 50; slow += $4 >= 16 }
+     END { exit !(n == 6 && good >= 5 && slow == 0) }' out ||
+    fail "drawn digits are not recognised, or an answer takes longer than a frame"
+cat out
