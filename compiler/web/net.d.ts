@@ -17,7 +17,8 @@ export interface Info {
 export interface Net {
     readonly info: Info;
     /** Applies the model to n rows, one after the other in each array. With a single input its
-     *  values can be given alone. Throws a RangeError for a wrong number of values. */
+     *  values can be given alone. A run-time length is that of the values, unless it is given.
+     *  Throws a RangeError for a wrong number of values. */
     predict(inputs: Inputs | Values, options?: Options): Outputs;
     /** The data block's transforms: from fields as they are stored to the model's inputs. What has
      *  none is handed on. */

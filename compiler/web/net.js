@@ -7,6 +7,19 @@ const status = { 1: "a null pointer", 2: "a misaligned pointer", 3: "n or a leng
 const elements = (port, lengths) => port.dims.reduce((count, d) =>
     count * (typeof d === "number" ? d : Math.floor((d.mul * lengths[d.length] + d.add) / d.div)), 1);
 
+/** Run-time lengths as the numbers of values have it, of ports with one. */
+function given(entry, values, n) {
+    const lengths = {};
+    for (const { name, dims } of entry.in) {
+        const open = dims.filter((d) => typeof d !== "number");
+        const fixed = dims.reduce((count, d) => typeof d === "number" ? count * d : count, n);
+        if (open.length === 1 && values[name]?.length > 0)
+            lengths[open[0].length] = (values[name].length / fixed * open[0].div - open[0].add) /
+                open[0].mul;
+    }
+    return lengths;
+}
+
 class Net {
     #wasm; #place = new Map(); #workspace; #state;
 
@@ -63,18 +76,18 @@ class Net {
     }
 
     #call(entry, values, options) {
-        const lengths = { ...layout.lengths, ...options }, n = options.n ?? 1;
+        const n = options.n ?? 1, lengths = { ...layout.lengths, ...given(entry, values, n), ...options };
         if (!Number.isInteger(n) || n < 1 || n > layout.batch)
             throw new RangeError(`n is ${n}, expected 1 to ${layout.batch}`);
         for (const [name, most] of Object.entries(layout.lengths))
             if (!Number.isInteger(lengths[name]) || lengths[name] < 1 || lengths[name] > most)
                 throw new RangeError(`${name} is ${lengths[name]}, expected 1 to ${most}`);
         for (const port of entry.in) {
-            const count = n * elements(port, lengths), given = values[port.name];
-            if (given?.length !== count)
-                throw new RangeError(`${port.name} has ${given?.length ?? "no"} values, ` +
+            const count = n * elements(port, lengths), from = values[port.name];
+            if (from?.length !== count)
+                throw new RangeError(`${port.name} has ${from?.length ?? "no"} values, ` +
                                      `expected ${count}`);
-            this.#view(port, count).set(given);
+            this.#view(port, count).set(from);
         }
         const kinds = {
             in: entry.in.map((port) => this.#place.get(port)),

@@ -67,6 +67,38 @@ for options in '--target wasm32' '--target wasm32 --features +simd128' \
         fail "$options: other answers than weft predict's"
 done
 
+# A run-time length is that of the values.
+cat >long.model <<'END'
+data made = generate(200, test=20, seed=1) { x = normal(0, 1, [9, 2]); y = uniform(0, 1, [2]) }
+model long { input x[time<=20, 2]; LSTM(5); Dense(2) }
+train { data = made; target = y; loss = mse; optimizer = Adam(0.01); epochs = 1; batch_size = 20 }
+END
+weft 0 train long.model --quiet --run-dir longrun
+weft 0 compile longrun --target wasm32 --web long
+cp long/net.js long.mjs
+cat >long_test.mjs <<'END'
+import { readFileSync, writeFileSync } from "node:fs";
+import { load } from "./long.mjs";
+const x = Float32Array.from({ length: 18 }, (_, i) => i / 9), net = await load(readFileSync("long/net.wasm"));
+const head = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 9, 2), }".padEnd(117) + "\n";
+writeFileSync("x.npy", Buffer.concat([Buffer.from("\x93NUMPY\x01\x00v\x00", "latin1"),
+                                      Buffer.from(head), Buffer.from(x.buffer)]));
+writeFileSync("got.bin", Buffer.from(net.predict(x).output.buffer));
+for (const [values, time] of [[[1, 2, 3], 1.5], [Array(42).fill(0), 21]])
+    try {
+        net.predict(values);
+        process.exitCode = 3;
+    } catch (error) {
+        if (error.message !== `time is ${time}, expected 1 to 20`)
+            throw error;
+    }
+END
+node long_test.mjs 2>err || fail "long: the loader fails"
+weft 0 predict longrun x.npy --quiet --no-cache --out y.npy
+paste <(od -An -v -tf4 -w4 got.bin) <(tail -c 8 y.npy | od -An -v -tf4 -w4) |
+    awk '{ d = $1 - $2 } NF == 2 && d < 1e-5 && d > -1e-5 { n++ } END { exit n != 2 }' ||
+    fail "long: other answers than weft predict's"
+
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome) ||
     { echo "no chromium here: the page is not opened"; exit 77; }
 timeout 120 node "$here/web_page.mjs" "$chromium" page >out 2>err || fail "the page fails"
@@ -75,3 +107,7 @@ awk '/^[0-9]/ { n++; good += $1 == $2 && $3 > 50; slow += $4 >= 16 }
      END { exit !(n == 6 && good >= 5 && slow == 0) }' out ||
     fail "drawn digits are not recognised, or an answer takes longer than a frame"
 cat out
+timeout 120 node "$here/web_page.mjs" "$chromium" long >out 2>err || fail "the form fails"
+out_has '^form -?[0-9.]+( %)? -?[0-9.]+( %)? $'
+out_has "x: 'two' is no number"
+out_has 'x has 3 values, expected 18'

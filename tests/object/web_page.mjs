@@ -1,6 +1,6 @@
 // A page of --web in headless Chromium, driven through its debugging pipe: digits are drawn with the
 // mouse. node web_page.mjs CHROMIUM DIR [PICTURE.png]
-// A line a digit: what was drawn, what the page shows as most likely, its share, how long an answer took
+// A page with a form gets numbers. A line a digit: what was drawn, what the page shows as most likely, its share, how long an answer took
 // (median and most over the strokes' frames, ms).
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
@@ -94,18 +94,7 @@ async function draw(box, digit, took) {
     return evaluate(state);
 }
 
-try {
-    const { targetId } = await send("Target.createTarget", { url: "about:blank" });
-    ({ sessionId: session } = await send("Target.attachToTarget", { targetId, flatten: true }));
-    await send("Emulation.setDeviceMetricsOverride",
-               { width: 700, height: 480, deviceScaleFactor: 1, mobile: false });
-    await send("Page.navigate", { url: `http://127.0.0.1:${server.address().port}/` });
-    for (let tries = 0; !(await evaluate(`!!document.querySelector(".row")`)); tries++) {
-        const error = await evaluate(`document.querySelector("#error")?.textContent`);
-        if (error || tries > 200)
-            throw new Error(error || "the page shows nothing");
-        await new Promise((done) => setTimeout(done, 50));
-    }
+async function drawAll() {
     const box = await evaluate(`document.querySelector("#canvas").getBoundingClientRect().toJSON()`);
     console.log(`note ${(await evaluate(state)).note}`);
     for (const digit of Object.keys(strokes)) {
@@ -120,6 +109,31 @@ try {
         const { data } = await send("Page.captureScreenshot", { format: "png" });
         writeFileSync(picture, Buffer.from(data, "base64"));
     }
+}
+
+async function typeAll() {
+    for (const text of [Array(18).fill(0.5).join(", "), "1 two", "1 2 3"]) {
+        await evaluate(`{ const area = document.querySelector("textarea");
+                          area.value = "${text}"; area.dispatchEvent(new Event("input")); }`);
+        await frames();
+        const spans = `[...document.querySelectorAll(".row span")].map((s) => s.textContent).join(" ")`;
+        console.log("form", await evaluate(spans), (await evaluate(state)).error);
+    }
+}
+
+try {
+    const { targetId } = await send("Target.createTarget", { url: "about:blank" });
+    ({ sessionId: session } = await send("Target.attachToTarget", { targetId, flatten: true }));
+    await send("Emulation.setDeviceMetricsOverride",
+               { width: 700, height: 480, deviceScaleFactor: 1, mobile: false });
+    await send("Page.navigate", { url: `http://127.0.0.1:${server.address().port}/` });
+    for (let tries = 0; !(await evaluate(`!!document.querySelector(".row")`)); tries++) {
+        const error = await evaluate(`document.querySelector("#error")?.textContent`);
+        if (error || tries > 200)
+            throw new Error(error || "the page shows nothing");
+        await new Promise((done) => setTimeout(done, 50));
+    }
+    await (await evaluate(`!!document.querySelector("#canvas")`) ? drawAll() : typeAll());
 } catch (error) {
     console.error(error.message);
     process.exitCode = 1;
