@@ -21,6 +21,9 @@ cmake --build build >log 2>&1 || fail "$(cat log)"
 build/classify x.idx >got || fail "the program fails"
 weft 0 predict run x.idx --quiet --no-cache --out y.csv
 tail -n +2 y.csv | cut -d, -f-2 | cmp -s - <(cut -d, -f-2 got) || fail "other classes"
+{ printf '\0\0\010\001\0\0\0\024'; head -c 20 /dev/zero; } >y.idx
+build/learn w x.idx y.idx 2 >out || fail "the program that learns fails"
+out_has '^loss'
 cmake --build build -v >log 2>&1 || fail "$(cat log)"
 ! grep -q 'weft compile' log || fail "it compiles again for nothing"
 touch run/best.safetensors
