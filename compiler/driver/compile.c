@@ -20,6 +20,8 @@ static bool read_options(Deploy *d)
         return error_at(diag, nowhere, "--emit %s: expected llvm or asm", emit);
     if (emit && option_on(o, OPT_shared))
         return error_at(diag, nowhere, "--emit and --shared exclude each other");
+    if (option_on(o, OPT_python) && (!option_on(o, OPT_shared) || option_on(o, OPT_stream)))
+        return error_at(diag, nowhere, "--python goes with --shared, without --stream");
     d->spec.form = !emit ? FORM_object : emit[0] == 'l' ? FORM_llvm : FORM_asm;
     return web_check(d) && option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
            option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
@@ -81,6 +83,19 @@ static bool ends_with(const char *s, const char *ending)
     return n > m && strcmp(s + n - m, ending) == 0;
 }
 
+/* With --python: NAME.py in the folder of the library. */
+static bool write_python(Deploy *d, const char *library)
+{
+    const char *slash = strrchr(library, '/');
+    if (!option_on(d->job->options, OPT_python))
+        return true;
+    char *text = deploy_python(d, library);
+    Bytes all = {text, strlen(text)};
+    return file_write(d->job->diag, nowhere,
+                      arena_printf(d->arena, "%.*s%s.py", slash ? (int)(slash - library) + 1 : 0,
+                                   library, d->unit->name), &all, 1);
+}
+
 static bool write_files(Deploy *d)
 {
     Job *j = d->job;
@@ -101,8 +116,11 @@ static bool write_files(Deploy *d)
                         : file_write(j->diag, nowhere, out, &d->spec.bytes, 1);
     if (!ok)
         return false;
-    if (file_write(j->diag, nowhere, header, &head, 1))
-        return true;
+    if (file_write(j->diag, nowhere, header, &head, 1)) {
+        if (write_python(d, out))
+            return true;
+        unlink(header);
+    }
     unlink(out);
     return false;
 }

@@ -89,4 +89,7 @@ json_t *deploy_ports_json(const Deploy *d, const Port *p, int n);
 /* The value's text, in the arena; takes the value. */
 char *deploy_json(Arena *a, json_t *value);
 
+/* python.c: the text of NAME.py, a class that calls the shared library. */
+char *deploy_python(const Deploy *d, const char *library);
+
 #endif

@@ -1,0 +1,138 @@
+# --python: a class beside a shared library. It trains to the weights of weft train and predicts
+# what weft predict does, to the bit; mistakes are exceptions.
+source "$(dirname "$0")/lib.bash"
+python=
+for p in python3 /usr/bin/python3; do
+    "$p" -c 'import numpy' 2>/dev/null && python=$p && break
+done
+[ -n "$python" ] || { echo "no python3 with numpy here"; exit 77; }
+export PYTHONDONTWRITEBYTECODE=1
+cat >net.model <<'END'
+data hand = idx(images="x.idx", labels="y.idx") { image = image / 255 }
+
+model net {
+    input image[28, 28]
+    LSTM(20)
+    Dropout(0.3)
+    Dense(10, activation=softmax)
+}
+
+train {
+    data = hand; target = label; loss = sparse_categorical_crossentropy; metrics = [accuracy]
+    optimizer = Adam(0.003); epochs = 4; batch_size = 50; shuffle = false; seed = 7
+}
+END
+# 230 samples: the last of five batches has 30 rows.
+{ printf '\0\0\010\003\0\0\0\346\0\0\0\034\0\0\0\034'; head -c 180320 "$WEFT"; } >x.idx
+{ printf '\0\0\010\001\0\0\0\346'; for i in $(seq 23); do printf '\0\1\2\3\4\5\6\7\10\11'; done; } >y.idx
+weft 0 train net.model --quiet --run-dir run
+weft 0 predict net.model --weights run/last.safetensors x.idx --quiet --no-cache --out y.npy
+mkdir trained
+weft 0 compile net.model --train --shared --python -o trained/libnet.so
+exists trained/net.py
+exists trained/libnet.h
+cat >use.py <<'END'
+import json, struct, sys
+import numpy as np
+sys.path.insert(0, "trained")
+from net import Net, Error
+
+def refused(kind, message, function, *arguments, **named):
+    try:
+        function(*arguments, **named)
+    except kind as error:
+        assert message in str(error), str(error)
+    else:
+        raise AssertionError("not refused: " + message)
+
+x = np.fromfile("x.idx", np.uint8)[16:].reshape(-1, 28, 28)
+y = np.fromfile("y.idx", np.uint8)[8:]
+net = Net(seed=7)
+before = net.loss(x, y)
+for epoch in range(4):
+    for i in range(0, len(x), net.batch):
+        net.train_step(x[i:i + net.batch], y[i:i + net.batch].tolist())
+    figures = net.figures()
+assert set(figures) == {"loss", "accuracy"} and figures["loss"] < before["loss"], figures
+raw = open("run/last.safetensors", "rb").read()
+size, = struct.unpack("<Q", raw[:8])
+head = json.loads(raw[8:8 + size])
+assert set(net.parameters) <= set(head) and len(net.parameters) == 5, head.keys()
+for name, values in net.parameters.items():
+    start, end = head[name]["data_offsets"]
+    assert list(values.shape) == head[name]["shape"]
+    assert values.tobytes() == raw[8 + size + start:8 + size + end], name
+
+image = net.prepare("image", x)
+answer = net.predict(image)
+assert answer.shape == (230, 10) and answer.tobytes() == np.load("y.npy").tobytes()
+assert net.predict(image[:0]).shape == (0, 10)
+assert net.info["classes"][3] == "3" and net.info["model"] == "net"
+
+refused(ValueError, "image: shape (n, 28, 28) is expected, found (230, 28)", net.predict, x[:, 0])
+refused(ValueError, "label: shape (50) is expected, found (7,)", net.train_step, x[:50], y[:7])
+refused(ValueError, "label: some values are no uint8", net.train_step, x[:2], [3, 256])
+refused(ValueError, "label: some values are no uint8", net.train_step, x[:2], [3, 2.5])
+refused(TypeError, "image: numbers are expected", net.predict, ["a"])
+refused(TypeError, "train_step takes image, label", net.train_step, x[:2])
+refused(Error, "train_step: n or a length is out of range", net.train_step, x[:51], y[:51])
+refused(AttributeError, "without transforms for picture", net.prepare, "picture", x)
+refused(AttributeError, "without a self test", net.self_test)
+kept = net.parameters["dense/bias"].copy()
+net.train_step(x[:50], y[:50], learning_rate=0)
+assert (net.parameters["dense/bias"] == kept).all()
+net.parameters["dense/bias"][:] = np.nan
+refused(Error, "the loss is infinite or not a number", net.train_step, x[:50], y[:50])
+net.parameters["dense/bias"][:] = kept
+assert net.predict(image).tobytes() == answer.tobytes()
+assert Net(seed=8).parameters["dense/kernel"].tobytes() != Net().parameters["dense/kernel"].tobytes()
+END
+"$python" use.py >out 2>err || fail "a class that trains"
+
+# Embedded weights, a run-time length and an output that goes with it.
+cat >own.model <<'END'
+model own { input x[time, 2]; Conv1D(3, 3); LSTM(4, return_sequences=true) }
+data d = generate(64) { x = normal(0, 1, [9, 2]); y = normal(0, 1, [7, 4]) }
+train { data = d; target = y; loss = mse; epochs = 1 }
+END
+weft 0 train own.model --quiet --run-dir own
+weft 0 compile own --time 12 --batch 8 --shared --python -o ./libown.so
+exists own.py
+mv own run2 # a folder would be found before own.py
+cat >use.py <<'END'
+import numpy as np
+from own import Net, Error
+net = Net()
+net.self_test()
+assert net.predict(np.ones((3, 5, 2))).shape == (3, 3, 4)
+x = np.arange(180, dtype=np.float32).reshape(10, 9, 2) / 90
+np.save("x.npy", x)
+y = net.predict(x)
+assert y.shape == (10, 7, 4) and net.parameters == {}
+y.tofile("y.bin")
+try:
+    net.predict(np.zeros((1, 13, 2)))
+except Error as error:
+    assert error.status == 3
+else:
+    raise AssertionError("13 steps of at most 12")
+try:
+    net.train_step(x)
+except AttributeError as error:
+    assert "without --train" in str(error)
+else:
+    raise AssertionError("it trains")
+END
+"$python" use.py >out 2>err || fail "a class with a run-time length"
+weft 0 predict run2 x.npy --quiet --no-cache --out y.npy
+tail -c "$(wc -c <y.bin)" y.npy | cmp -s - y.bin || fail "other bits than weft predict"
+
+weft 1 compile run2 --python -o x.o
+err_has '--python goes with --shared, without --stream'
+weft 1 compile run2 --python --shared --stream -o x.so
+err_has '--python goes with --shared, without --stream'
+mkdir -p taken/own.py
+weft 1 compile run2 --time 12 --python --shared -o taken/libown.so
+err_has "cannot write 'taken/own.py'"
+lacks taken/libown.so
+lacks taken/libown.h
