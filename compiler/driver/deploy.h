@@ -52,6 +52,8 @@ ObjectTensor *deploy_tensor(Deploy *d, BlobKind kind, Role role, const char *nam
 void deploy_derive(Deploy *d, Graph *g, const char *name);
 /* deploy_stream.c: reset, step, run. */
 bool deploy_stream(Deploy *d);
+/* Bytes of a stream's state with the workspace of its entries; 0 without a stream. */
+int64_t deploy_stream_bytes(const Deploy *d);
 /* deploy_train.c: init, train_step, loss, figures. */
 bool deploy_training(Deploy *d);
 

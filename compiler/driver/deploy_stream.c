@@ -55,3 +55,14 @@ bool deploy_stream(Deploy *d)
     list_push(d->arena, &d->entries, reset);
     return true;
 }
+
+int64_t deploy_stream_bytes(const Deploy *d)
+{
+    int64_t work = 0;
+    for (int i = 0; i < d->entries.n; i++) {
+        const ObjectEntry *e = &d->entries.at[i];
+        if (entry_streams(e) && e->base + e->worker > work)
+            work = e->base + e->worker;
+    }
+    return work ? d->spec.blob[BLOB_stream].bytes + work : 0;
+}

@@ -195,14 +195,8 @@ static void add_blobs(const Deploy *d, Text *t)
     }
     if (state->n)
         add_define(d, t, "STATE_BYTES", state->bytes, "carried from call to call");
-    int64_t work = 0;
-    for (int i = 0; i < d->entries.n; i++) {
-        const ObjectEntry *e = &d->entries.at[i];
-        if (entry_streams(e) && e->base + e->worker > work)
-            work = e->base + e->worker;
-    }
-    if (work)
-        add_define(d, t, "STATE_BYTES", d->spec.blob[BLOB_stream].bytes + work,
+    if (deploy_stream_bytes(d))
+        add_define(d, t, "STATE_BYTES", deploy_stream_bytes(d),
                    "of a stream, its workspace included");
     if (!d->train)
         return;

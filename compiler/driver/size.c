@@ -8,11 +8,17 @@
 
 static const Span nowhere;
 
+/* What is kept from call to call: of stateful layers or of one stream. */
+static int64_t state_bytes(const Deploy *d)
+{
+    return d->spec.blob[BLOB_state].bytes + deploy_stream_bytes(d);
+}
+
 /* What the caller must have in memory that can be written. */
 static int64_t ram(const Deploy *d)
 {
     const ObjectSpec *o = &d->spec;
-    return (o->embed ? 0 : o->blob[BLOB_params].bytes) + o->blob[BLOB_state].bytes +
+    return (o->embed ? 0 : o->blob[BLOB_params].bytes) + state_bytes(d) +
            (d->train ? o->blob[BLOB_optimizer].bytes : 0) + deploy_workspace(d) + o->stack;
 }
 
@@ -29,9 +35,10 @@ bool size_check(const Deploy *d)
                         text);
     most <<= shift;
     return ram(d) <= most ||
-           error_at(d->job->diag, nowhere, "this takes %lld bytes of RAM (workspace %lld, stack "
-                    "%lld), more than --max-ram %s; a smaller --batch may help", (long long)ram(d),
-                    (long long)deploy_workspace(d), (long long)d->spec.stack, text);
+           error_at(d->job->diag, nowhere, "this takes %lld bytes of RAM (state %lld, workspace "
+                    "%lld, stack %lld), more than --max-ram %s; a smaller --batch may help",
+                    (long long)ram(d), (long long)state_bytes(d), (long long)deploy_workspace(d),
+                    (long long)d->spec.stack, text);
 }
 
 void size_report(const Deploy *d)
@@ -42,7 +49,7 @@ void size_report(const Deploy *d)
         {"read-only data", "constants", o->embed ? "parameters among them" : "", o->constants},
         {"parameters", "parameters", o->embed ? "in the read-only data" : "the caller's",
          o->blob[BLOB_params].bytes},
-        {"state", "state", "the caller's", o->blob[BLOB_state].bytes},
+        {"state", "state", "the caller's", state_bytes(d)},
         {"optimizer state", "optimizer", "the caller's",
          d->train ? o->blob[BLOB_optimizer].bytes : 0},
         {"workspace", "workspace", "the caller's, most of all functions", deploy_workspace(d)},

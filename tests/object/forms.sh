@@ -70,7 +70,7 @@ weft 0 compile run --json -o net.o
     fail "the code has $(json compile code) bytes, size says $(size -A -x net.o)"
 rm net.o net.h
 weft 1 compile run --max-ram 2k -o net.o
-err_has 'this takes [0-9]+ bytes of RAM \(workspace [0-9]+, stack [0-9]+\), more than --max-ram 2k'
+err_has 'this takes [0-9]+ bytes of RAM \(state 0, workspace [0-9]+, stack [0-9]+\), more than --max-ram 2k'
 lacks net.o
 lacks net.h
 weft 0 compile run --max-ram 64M -o net.o

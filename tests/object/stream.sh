@@ -75,6 +75,16 @@ weft 0 predict waves --stream --quiet <wave.csv
 tail -n +2 out | cut -d, -f2- >y.csv
 cat y.csv y.csv | cmp -s - answers || fail "the example has other answers"
 
+# The state is among what it takes.
+weft 0 compile waves --stream --json -o stream.o
+state=$(header STREAM_STATE_BYTES stream.h)
+[ "$state" -gt 0 ] && [ "$(json compile state)" = "$state" ] || fail "the report has another state"
+[ "$(json compile ram)" -ge "$state" ] || fail "the RAM leaves the state out"
+rm stream.o
+weft 1 compile waves --stream --max-ram $((state - 1)) -o stream.o
+err_has "this takes [0-9]+ bytes of RAM \\(state $state, workspace 0, "
+lacks stream.o
+
 # Mistakes.
 printf 'model net { input x[9, 4]; Bidirectional(LSTM(3)) }' >no.model
 weft 1 compile no.model --stream --no-embed -o no.o
