@@ -213,6 +213,8 @@ static bool only_streams(const Deploy *d)
 static bool add_prepare(Deploy *d)
 {
     PassOptions o = d->job->passes;
+    o.streaming = STREAM_no;
+    o.rows = 0;
     o.layout = LAYOUT_rows;
     const ObjectEntry *predict = &d->entries.at[0];
     int n = predict->nin;

@@ -141,6 +141,7 @@ static bool add_init(Deploy *d)
 static Graph *make(Deploy *d, Pipeline which)
 {
     PassOptions o = d->job->passes;
+    o.streaming = STREAM_no;
     o.rows = d->batch;
     return pipeline_run(d->unit, which, &o, NULL);
 }

@@ -48,6 +48,30 @@ for body in $'input x[9, 4]\nLSTM(20)\nDense(3)' \
 done
 ! grep -q 'int32_t net_reset(const void \*params' net.h || fail "reset reads parameters for nothing"
 
+# The training step and the stream in one object: a step with the weights that were given.
+rm -rf run
+run_of $'input x[9, 4]\nLSTM(20)\nDense(3)'
+weft 0 compile run --train --stream -o net.o
+nothing_missing net.o net
+grep -q 'int32_t net_train_step(' net.h || fail "no train_step beside the stream"
+cat >both.c <<'END'
+#include "net.h"
+#include <stdio.h>
+static _Alignas(WEFT_ALIGN) unsigned char params[NET_PARAMS_BYTES], state[NET_STATE_BYTES];
+int main(void)
+{
+    float x[4] = {0.5f, -1, 0.25f, 2}, y[3];
+    if (net_load(params) || net_reset(state) || net_step(params, state, x, y))
+        return 1;
+    printf("%.9g,%.9g,%.9g\n", y[0], y[1], y[2]);
+    return 0;
+}
+END
+gcc $flags -I. both.c net.o -o both && ./both >y.csv || fail "train and stream in one object"
+echo 0.5,-1,0.25,2 >one.csv
+weft 0 predict run --stream --quiet --no-cache <one.csv
+tail -n +2 out | cut -d, -f2- | cmp -s - y.csv || fail "a step with loaded weights: other bits"
+
 # A first state that is a parameter: reset reads it, from the object or from the caller.
 rm -rf run
 cell='cell Learnt(units) { input x; param first[units] = ones; state h[units] = first
