@@ -138,8 +138,10 @@ try {
     console.error(error.message);
     process.exitCode = 1;
 } finally {
-    browser.kill();
-    await new Promise((done) => browser.once("exit", done));
-    server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    const gone = new Promise((done) => browser.once("exit", done));
+    session = undefined;
+    send("Browser.close").catch(() => browser.kill());
+    await gone;
+    server.close(); // the browser's helpers may write for a moment still
+    rmSync(profile, { recursive: true, force: true, maxRetries: 30 });
 }
