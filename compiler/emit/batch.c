@@ -267,6 +267,29 @@ static void fill_panel(Emit *e, Batch *b, const OutTile *t)
         loop_end(e, &l, NULL);
 }
 
+/* The tile's sums so far: nothing in a shard's first block. */
+static void begin_fresh(Emit *e, OutTile *t, const V *at, V mask, LLVMTypeRef vector)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
+    LLVMBasicBlockRef more = LLVMAppendBasicBlockInContext(e->cx, e->fn, "more");
+    LLVMBasicBlockRef sums = LLVMAppendBasicBlockInContext(e->cx, e->fn, "sums");
+    V first = LLVMBuildICmp(e->b, LLVMIntNE, frame_word(e, FRAME_first), const_i64(e, 0), "");
+    int n = t->rows * t->vectors;
+    V old[64], zero = LLVMConstNull(vector);
+    LLVMBuildCondBr(e->b, first, sums, more);
+    LLVMPositionBuilderAtEnd(e->b, more);
+    for (int i = 0; i < n; i++)
+        old[i] = mask && (i + 1) % t->vectors == 0 ? masked_load(e, vector, at[i], mask)
+                                                   : load_plain(e, vector, at[i]);
+    LLVMBuildBr(e->b, sums);
+    LLVMPositionBuilderAtEnd(e->b, sums);
+    for (int i = 0; i < n; i++) {
+        t->acc[i] = LLVMBuildPhi(e->b, vector, "");
+        LLVMAddIncoming(t->acc[i], &zero, &here, 1);
+        LLVMAddIncoming(t->acc[i], &old[i], &more, 1);
+    }
+}
+
 static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
 {
     LLVMTypeRef element = type_memory(e, b->n->dtype), vector = type_lanes(e, element);
@@ -286,9 +309,12 @@ static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
                 b->label[b->vector] = (Ix){t->m.v, t->m.c + (int64_t)v * e->width, 0};
             int i = r * t->vectors + v;
             at[i] = at_offset(e, element, place_base(e, &b->s->place), out_linear(e, b));
-            t->acc[i] = masked && v == t->vectors - 1 ? masked_load(e, vector, at[i], mask)
-                                                      : load_plain(e, vector, at[i]);
+            if (!b->s->fresh)
+                t->acc[i] = masked && v == t->vectors - 1 ? masked_load(e, vector, at[i], mask)
+                                                          : load_plain(e, vector, at[i]);
         }
+    if (b->s->fresh)
+        begin_fresh(e, t, at, mask, vector);
     sum_loops(e, b, t, b->around);
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {

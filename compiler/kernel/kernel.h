@@ -109,6 +109,8 @@ struct Step {
     Place across[2];       /* STEP_batch: an operand transposed; no buffer: as it is.
                               STEP_orthogonal: room to work in; the matrix */
     int vector;            /* STEP_batch: the operand with the axis across the lanes, or -1 */
+    bool fresh;            /* STEP_batch: in a shard's first block the sums begin at 0, whatever
+                              lies there; else they go on from what does */
     Buffer *panel;         /* STEP_batch: for a part of that operand; null: read as it lies */
     Place place;           /* what is read, written or zeroed */
     int port;              /* STEP_load, STEP_store */

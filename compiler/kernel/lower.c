@@ -135,20 +135,22 @@ static void lower_batch_contract(Seq *q, Node *n)
     }
     for (int i = acc; i < n->nin; i++)
         lower_touch(q, NULL, n->in[i], false);
-    if (!acc) {
+    Place across[2] = {{0}};
+    Contract c;
+    contract_of(n, &c);
+    bool fresh = !acc && c.term[0].nsum == 1; /* rows alone are summed: a tile is met once */
+    if (!acc && !fresh) {
         Step *zero = lower_step(q, STEP_zero);
         zero->place = info->place;
         zero->name = lower_label(n);
     }
-    Place across[2] = {{0}};
-    Contract c;
-    contract_of(n, &c);
     int vector = batch_vector_operand(n);
     for (int o = 0; vector >= 0 && o < 2; o++)
         if (!k->columns && contract_has(&c, 0, o, c.nout - 1))
             across[o] = transposed(q, n->in[o + acc]);
     Step *s = lower_step(q, STEP_batch);
     s->node = n;
+    s->fresh = fresh;
     memcpy(s->across, across, sizeof across);
     s->vector = vector;
     s->panel = panel_for(k, n, &c, vector);
