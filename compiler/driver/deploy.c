@@ -229,7 +229,7 @@ static bool add_prepare(Deploy *d)
                 g->outputs.at[kept++] = g->outputs.at[k];
         g->outputs.n = kept;
         graph_compact(g);
-        graph_drop_unused_inputs(g);
+        graph_drop_unused_inputs(g, NROLE);
         ObjectEntry e = {.name = arena_printf(d->arena, "prepare_%s", input),
                          .arg = {ARG_params, ARG_in, ARG_out, ARG_n, ARG_workspace},
                          .variant = {{g, d->batch}}, .nvariant = 1};

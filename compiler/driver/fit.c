@@ -115,7 +115,7 @@ bool job_fit(Job *j, Store *s, int64_t samples)
     for (int i = 0; ok && unit_fit(j->unit, i, &info); i++) {
         Arena *a = arena_new();
         const CodeOptions code = job_code(j);
-        graph_drop_unused_data(info.graph);
+        graph_drop_unused_inputs(info.graph, ROLE_data);
         Engine *e = engine_new(a, j->diag, info.span, info.graph,
                                option_on(j->options, OPT_interpret), &code);
         ok = e && run(j, a, e, &info, s, samples);

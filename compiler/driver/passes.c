@@ -51,32 +51,12 @@ static void drop_outputs(Graph *g, Role role)
     g->outputs.n = kept;
 }
 
-void graph_drop_unused_data(Graph *g)
-{
-    Arena *scratch = arena_new();
-    bool *used = NEW_ARRAY(scratch, bool, g->nodes.n + 1);
-    for (int i = 0; i < g->outputs.n; i++)
-        used[g->outputs.at[i].node->id] = true;
-    for (int i = g->nodes.n; i-- > 0;)
-        for (int k = 0; used[i] && k < g->nodes.at[i]->nin; k++)
-            used[g->nodes.at[i]->in[k]->id] = true;
-    int kept = 0;
-    for (int i = 0; i < g->inputs.n; i++) {
-        Node *n = g->inputs.at[i];
-        if (used[n->id] || attr_int(n, ATTR_role, -1) != ROLE_data)
-            g->inputs.at[kept++] = n;
-    }
-    g->inputs.n = kept;
-    arena_free(scratch);
-    graph_compact(g);
-}
-
 static bool run_forward(Runner *r)
 {
     r->graph = unit_forward(r->unit, purpose_of[r->which]);
     if (!r->graph)
         return false;
-    graph_drop_unused_data(r->graph);
+    graph_drop_unused_inputs(r->graph, ROLE_data);
     if (r->which == PIPELINE_evaluate)
         drop_outputs(r->graph, ROLE_result);
     return true;

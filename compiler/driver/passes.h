@@ -68,9 +68,6 @@ typedef enum {
  * was reached: then *stopped is set and the graph was printed to stdout. */
 Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped);
 
-/* Drops the ROLE_data inputs that no output needs, so that nobody must bind them. */
-void graph_drop_unused_data(Graph *g);
-
 /* Runs one pass that is a function of the graph alone (simplify, concat, sink,
  * defer) between the runner's brackets; for tests. */
 void pass_apply(Pass pass, Graph *g);

@@ -9,7 +9,7 @@ static const Span nowhere;
 /* The data inputs that a graph needs, as feeds. */
 static int feeds_of(Arena *a, Graph *g, Feed **out)
 {
-    graph_drop_unused_data(g);
+    graph_drop_unused_inputs(g, ROLE_data);
     Feed *feed = NEW_ARRAY(a, Feed, g->inputs.n + 1);
     int n = 0;
     for (int i = 0; i < g->inputs.n; i++) {

@@ -152,7 +152,8 @@ Quantize *quantize_calibrate(Job *j, Store *store, bool *stopped)
     return q;
 }
 
-void quantize_bytes(const Quantize *q, int64_t *before, int64_t *after)
+/* Bytes of the parameters that are quantised: as floats, and now with their scales. */
+static void quantize_bytes(const Quantize *q, int64_t *before, int64_t *after)
 {
     *before = *after = 0;
     for (int i = 0; i < q->sites.n; i++) {

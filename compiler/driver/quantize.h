@@ -16,7 +16,4 @@ Quantize *quantize_calibrate(Job *j, Store *store, bool *stopped);
  * after. False after a report. */
 bool quantize_compare(Job *j, Store *store);
 
-/* Bytes of the parameters that are quantised: as floats, and now with their scales. */
-void quantize_bytes(const Quantize *q, int64_t *before, int64_t *after);
-
 #endif

@@ -31,6 +31,19 @@ static void lower_input(Seq *q, Node *n)
     }
 }
 
+/* A step that makes n, in n's place. */
+static Step *lower_maker(Seq *q, StepKind kind, Node *n)
+{
+    NodeInfo *info = INFO(n);
+    Step *s = lower_step(q, kind);
+    s->node = n;
+    s->place = info->place;
+    s->name = lower_label(n);
+    info->seq = q->steps;
+    info->step = q->steps->n - 1;
+    return s;
+}
+
 /* ---- products over the batch ---- */
 
 /* Is the output's last axis the last of operand o, of known extent? Then it can
@@ -148,16 +161,11 @@ static void lower_batch_contract(Seq *q, Node *n)
     for (int o = 0; vector >= 0 && o < 2; o++)
         if (!k->columns && contract_has(&c, 0, o, c.nout - 1))
             across[o] = transposed(q, n->in[o + acc]);
-    Step *s = lower_step(q, STEP_batch);
-    s->node = n;
+    Step *s = lower_maker(q, STEP_batch, n);
     s->fresh = fresh;
     memcpy(s->across, across, sizeof across);
     s->vector = vector;
     s->panel = panel_for(k, n, &c, vector);
-    s->place = info->place;
-    s->name = lower_label(n);
-    info->seq = q->steps;
-    info->step = q->steps->n - 1;
 }
 
 /* A sum over indices stands in a parameter phase: it reads all rows. */
@@ -172,12 +180,7 @@ static void lower_scatter(Seq *q, Node *n)
         lower_buffer(q->k, MEM_shared, n->dtype, false, shape_inner(&n->shape), lower_label(n));
     lower_touch(q, NULL, n->in[0], false);
     lower_touch(q, NULL, n->in[1], false);
-    Step *s = lower_step(q, STEP_scatter);
-    s->node = n;
-    s->place = info->place;
-    s->name = lower_label(n);
-    info->seq = q->steps;
-    info->step = q->steps->n - 1;
+    lower_maker(q, STEP_scatter, n);
 }
 
 /* Is x read by products alone, at its own index? */
@@ -219,12 +222,7 @@ static void lower_pack(Seq *q, Node *n)
         lower_buffer(q->k, MEM_shared, n->dtype, false, n->shape, lower_label(n));
     info->place.buffer->packed = true;
     lower_touch(q, NULL, n->in[0], false);
-    Step *s = lower_step(q, STEP_pack);
-    s->node = n;
-    s->place = info->place;
-    s->name = lower_label(n);
-    info->seq = q->steps;
-    info->step = q->steps->n - 1;
+    lower_maker(q, STEP_pack, n);
 }
 
 /* One step for the whole matrix, with room for the reflections beside it; the matrix is read
@@ -245,15 +243,10 @@ static void lower_orthogonal(Seq *q, Node *n)
     Shape work = shape_of(1, dim_int(rows * pitch + (rows + 2) * cols));
     info->place.buffer = lower_buffer(q->k, MEM_shared, n->dtype, false, n->shape, lower_label(n));
     lower_touch(q, NULL, x, false);
-    Step *s = lower_step(q, STEP_orthogonal);
-    s->node = n;
-    s->place = info->place;
+    Step *s = lower_maker(q, STEP_orthogonal, n);
     s->across[0] = (Place){lower_buffer(q->k, MEM_shared, n->dtype, false, work, "reflections"),
                            SLOT_only, -1, false, dim_int(0)};
     s->across[1] = INFO(x)->place;
-    s->name = lower_label(n);
-    info->seq = q->steps;
-    info->step = q->steps->n - 1;
 }
 
 /* ---- scan ---- */

@@ -39,24 +39,6 @@ static Node *behind_views(Node *n)
     return n;
 }
 
-void graph_drop_unused_inputs(Graph *g)
-{
-    Arena *scratch = arena_new();
-    Users *users = graph_users(scratch, g);
-    int kept = 0;
-    for (int i = 0; i < g->inputs.n; i++) {
-        Node *n = g->inputs.at[i];
-        bool used = users[n->id].at.n > 0;
-        for (int k = 0; k < g->outputs.n; k++)
-            used = used || g->outputs.at[k].node == n;
-        if (used)
-            g->inputs.at[kept++] = n;
-    }
-    g->inputs.n = kept;
-    arena_free(scratch);
-    graph_compact(g);
-}
-
 Graph *graph_derive(Graph *g, const char *name)
 {
     Arena *scratch = arena_new();
@@ -84,9 +66,8 @@ Graph *graph_derive(Graph *g, const char *name)
         graph_replace(g, old, graph_input(g, ROLE_param, label, old->dtype, old->shape, old->span));
     }
     if (count) {
-        graph_drop_unused_inputs(g);
-        graph_compact(derived);
-        graph_drop_unused_inputs(derived);
+        graph_drop_unused_inputs(g, NROLE);
+        graph_drop_unused_inputs(derived, NROLE);
     }
     arena_free(scratch);
     return derived;

@@ -45,8 +45,9 @@ void pass_layout(Graph *g, int64_t rows, Layout asked);
 /* The most rows up to which every batch is faster in columns; `most` when all are. */
 int64_t layout_columns_most(const Graph *g, int64_t most);
 
-/* Drops the inputs that nothing reads, which graph_compact keeps. */
-void graph_drop_unused_inputs(Graph *g);
+/* Drops the inputs of a role (NROLE: of any) that no output needs, which graph_compact keeps:
+ * nobody must bind them. */
+void graph_drop_unused_inputs(Graph *g, Role role);
 
 /* Takes out of an inference graph what is computed from parameters and buffers alone: such
  * values become ROLE_param inputs NAME/0, NAME/1, ...; the graph returned has them as outputs.

@@ -28,41 +28,18 @@ static Node *scan_of(const Graph *body)
     bug("a body without a scan");
 }
 
-/* Where the scan's operands that are constants of its body begin. */
-static int const_from(const Node *scan)
-{
-    return (int)(attr_int(scan, ATTR_ncarry, 0) + attr_int(scan, ATTR_nseq, 0));
-}
-
 /* The parameter that n is, looked up through bodies; null for anything else. */
 static Node *param_of(Node *n)
 {
-    while (n->op == OP_input && n->graph->outer) {
-        Node *scan = scan_of(n->graph), *next = NULL;
-        for (int i = const_from(scan); i < scan->nin; i++)
-            if (n->graph->inputs.at[i] == n)
-                next = scan->in[i];
-        if (!next)
-            return NULL;
-        n = next;
-    }
-    return n->op == OP_input && attr_int(n, ATTR_role, -1) == ROLE_param ? n : NULL;
+    while (n && n->op == OP_input && n->graph->outer)
+        n = node_outside(scan_of(n->graph), n);
+    return n && n->op == OP_input && attr_int(n, ATTR_role, -1) == ROLE_param ? n : NULL;
 }
 
 /* A node of the outermost graph as seen in g: an input of each body on the way. */
 static Node *seen_in(Graph *g, Node *n)
 {
-    if (!g->outer)
-        return n;
-    Node *scan = scan_of(g), *outer = seen_in(g->outer, n);
-    for (int i = const_from(scan); i < scan->nin; i++)
-        if (scan->in[i] == outer)
-            return g->inputs.at[i];
-    Node **in = NEW_ARRAY(g->arena, Node *, scan->nin + 1);
-    memcpy(in, scan->in, sizeof *in * (size_t)scan->nin);
-    in[scan->nin++] = outer;
-    scan->in = in;
-    return graph_input(g, ROLE_body, attr_str(n, ATTR_name), n->dtype, n->shape, n->span);
+    return g->outer ? scan_constant(scan_of(g), seen_in(g->outer, n)) : n;
 }
 
 /* A row value of a body for all steps, in the outermost graph. */
@@ -230,20 +207,6 @@ static void walk(Walk *w, Graph *g)
     }
 }
 
-/* Parameters that nobody reads any more are no inputs any more. */
-static void drop_unused_params(Graph *g)
-{
-    Arena *scratch = arena_new();
-    int *uses = count_uses(scratch, g), kept = 0;
-    for (int i = 0; i < g->inputs.n; i++) {
-        Node *n = g->inputs.at[i];
-        if (uses[n->id] || attr_int(n, ATTR_role, -1) != ROLE_param)
-            g->inputs.at[kept++] = n;
-    }
-    g->inputs.n = kept;
-    arena_free(scratch);
-}
-
 static void compact_all(Graph *g)
 {
     for_bodies(g, compact_all);
@@ -259,7 +222,6 @@ void pass_quantize(Graph *g, Quantize *q)
     prune_scans(g);
     compact_all(g);
     if (!q->observe)
-        drop_unused_params(g);
-    graph_compact(g);
+        graph_drop_unused_inputs(g, ROLE_param); /* the floats that bytes stand for now */
     arena_free(w.scratch);
 }

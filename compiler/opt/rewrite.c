@@ -1,6 +1,8 @@
 /* The walk that rewriting passes share, and questions they ask. */
 #include "opt/rewrite.h"
 
+#include "opt/opt.h"
+
 #include <string.h>
 
 static bool same_operands(const Node *n, Node *const *in)
@@ -132,13 +134,30 @@ Node *node_outside(Node *scan, Node *x)
 Node *scan_constant(Node *scan, Node *value)
 {
     Graph *g = scan->graph;
-    for (int i = 0; i < scan->nin; i++)
-        if (scan->in[i] == value && i >= attr_int(scan, ATTR_ncarry, 0))
+    int moving = (int)(attr_int(scan, ATTR_ncarry, 0) + attr_int(scan, ATTR_nseq, 0));
+    for (int i = moving; i < scan->nin; i++)
+        if (scan->in[i] == value)
             return scan->body->inputs.at[i];
     Node **in = NEW_ARRAY(g->arena, Node *, scan->nin + 1);
     memcpy(in, scan->in, sizeof(Node *) * (size_t)scan->nin);
     in[scan->nin++] = value;
     scan->in = in;
-    const char *name = arena_printf(g->arena, "along_%d", scan->nin);
+    const char *name = value->op == OP_input ? attr_str(value, ATTR_name)
+                                             : arena_printf(g->arena, "along_%d", scan->nin);
     return graph_input(scan->body, ROLE_body, name, value->dtype, value->shape, value->span);
+}
+
+void graph_drop_unused_inputs(Graph *g, Role role)
+{
+    Arena *scratch = arena_new();
+    graph_compact(g);
+    int *uses = count_uses(scratch, g), kept = 0;
+    for (int i = 0; i < g->inputs.n; i++) {
+        Node *n = g->inputs.at[i];
+        if (uses[n->id] || (role != NROLE && attr_int(n, ATTR_role, NROLE) != (int64_t)role))
+            g->inputs.at[kept++] = n;
+    }
+    g->inputs.n = kept;
+    arena_free(scratch);
+    graph_compact(g);
 }
