@@ -31,3 +31,23 @@ same_answers() {
     weft 0 predict "$@" x.npy --quiet --no-cache --out y.npy
     tail -c "$(wc -c <y.bin)" y.npy | cmp -s - y.bin || fail "object and JIT have other bits"
 }
+
+# A network of two recurrent layers, trained: net.model and run.
+trained_net() {
+    cat >net.model <<'END'
+data hand = digits(train=200, test=20, seed=1) { image = image / 255 }
+
+model net {
+    input image[28, 28]
+    LSTM(20, return_sequences=true)
+    GRU(12)
+    Dense(10, activation=softmax)
+}
+
+train {
+    data = hand; target = label; loss = sparse_categorical_crossentropy
+    optimizer = Adam(0.003); epochs = 1; batch_size = 50
+}
+END
+    weft 0 train net.model --quiet --run-dir run
+}

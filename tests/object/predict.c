@@ -4,42 +4,14 @@
  *   -DTHREAD_BYTES=more for a thread
  * predict ROWS IN.npy OUT.bin: writes its samples as NPY, its answers as bytes. */
 #include NET_H
+#include "check.h"
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#define JOIN2(a, b) a##b
-#define JOIN(a, b) JOIN2(a, b)
 #define PREDICT JOIN(NET, _predict)
 #define PARALLEL JOIN(NET, _predict_parallel)
 #define INFO JOIN(NET, _info)
-#ifdef PARAMS /* a file that weft pack wrote */
-#define GIVEN params,
-#else
-#define GIVEN
-#endif
 
 enum { THREADS = 3 };
-
-static int failed;
-
-static void expect(int ok, const char *what)
-{
-    if (!ok) {
-        printf("%s\n", what);
-        failed = 1;
-    }
-}
-
-static void *taken(size_t bytes)
-{
-    char *p = (char *)malloc(bytes + 2 * WEFT_ALIGN);
-    if (!p)
-        exit(2);
-    memset(p, 0xA5, bytes + 2 * WEFT_ALIGN);
-    return p + (WEFT_ALIGN - (size_t)p % WEFT_ALIGN);
-}
 
 /* ---- a parallel_for with threads ---- */
 
@@ -86,21 +58,20 @@ static void write_npy(const char *path, const float *x, int rows)
     fclose(f);
 }
 
-static void refusals(const void *params, const float *x, float *y, void *ws)
+static void refusals(const float *x, float *y, void *ws)
 {
     int calls = 0;
-    (void)params;
-    expect(PREDICT(GIVEN NULL, y, 1, ws) == WEFT_NULL, "a null input is taken");
-    expect(PREDICT(GIVEN x, NULL, 1, ws) == WEFT_NULL, "a null output is taken");
-    expect(PREDICT(GIVEN x, y, 1, NULL) == WEFT_NULL, "a null workspace is taken");
-    expect(PREDICT(GIVEN x, y, 0, ws) == WEFT_RANGE, "0 rows are taken");
-    expect(PREDICT(GIVEN x, y, -1, ws) == WEFT_RANGE, "-1 rows are taken");
-    expect(PREDICT(GIVEN x, y, BATCH + 1, ws) == WEFT_RANGE, "too many rows are taken");
-    expect(PREDICT(GIVEN x, y, 1, (char *)ws + 8) == WEFT_MISALIGNED, "a workspace at 8");
-    expect(PREDICT(GIVEN(const float *)((const char *)x + 1), y, 1, ws) == WEFT_MISALIGNED,
+    expect(PREDICT(NULL, y, 1, ws) == WEFT_NULL, "a null input is taken");
+    expect(PREDICT(x, NULL, 1, ws) == WEFT_NULL, "a null output is taken");
+    expect(PREDICT(x, y, 1, NULL) == WEFT_NULL, "a null workspace is taken");
+    expect(PREDICT(x, y, 0, ws) == WEFT_RANGE, "0 rows are taken");
+    expect(PREDICT(x, y, -1, ws) == WEFT_RANGE, "-1 rows are taken");
+    expect(PREDICT(x, y, BATCH + 1, ws) == WEFT_RANGE, "too many rows are taken");
+    expect(PREDICT(x, y, 1, (char *)ws + 8) == WEFT_MISALIGNED, "a workspace at 8");
+    expect(PREDICT((const float *)((const char *)x + 1), y, 1, ws) == WEFT_MISALIGNED,
            "an input at 1");
-    expect(PARALLEL(GIVEN x, y, 1, ws, 0, threads_for, &calls) == WEFT_RANGE, "0 threads");
-    expect(PARALLEL(GIVEN x, y, 1, ws, 1, NULL, &calls) == WEFT_NULL, "no parallel_for");
+    expect(PARALLEL(x, y, 1, ws, 0, threads_for, &calls) == WEFT_RANGE, "0 threads");
+    expect(PARALLEL(x, y, 1, ws, 1, NULL, &calls) == WEFT_NULL, "no parallel_for");
     expect(calls == 0, "a refused call computes");
 }
 
@@ -112,30 +83,20 @@ int main(int argc, char **argv)
     float *z = (float *)taken(sizeof(float) * OUT * (size_t)rows);
     size_t guard = (size_t)BYTES + (THREADS - 1) * (size_t)THREAD_BYTES;
     unsigned char *ws = (unsigned char *)taken(guard + 64);
-    const void *params = NULL;
-    FILE *f;
-#ifdef PARAMS
-    params = taken(PARAMS_BYTES);
-    f = fopen(PARAMS, "rb");
-    if (!f || fread((void *)params, 1, PARAMS_BYTES, f) != PARAMS_BYTES)
-        return 2;
-    fclose(f);
-    expect(PREDICT(NULL, x, y, 1, ws) == WEFT_NULL, "null parameters are taken");
-#endif
     if (argc != 4)
         return 2;
     for (size_t i = 0; i < (size_t)rows * IN; i++)
         x[i] = (float)((i * 2654435761u >> 7) % 1000) / 999;
     write_npy(argv[2], x, rows);
-    refusals(params, x, y, ws);
+    refusals(x, y, ws);
     /* One by one, then in batches of every size: the same bits. */
     memset(ws + BYTES, 0x5A, 64);
     for (int i = 0; i < rows; i++)
-        expect(PREDICT(GIVEN x + (size_t)i * IN, y + (size_t)i * OUT, 1, ws) == WEFT_OK, "a row");
+        expect(PREDICT(x + (size_t)i * IN, y + (size_t)i * OUT, 1, ws) == WEFT_OK, "a row");
     for (int n = 1; n <= BATCH && n <= rows; n += n < 18 ? 1 : 7) {
         memset(z, 0, sizeof(float) * OUT * (size_t)rows);
         for (int i = 0; i < rows; i += n)
-            expect(PREDICT(GIVEN x + (size_t)i * IN, z + (size_t)i * OUT,
+            expect(PREDICT(x + (size_t)i * IN, z + (size_t)i * OUT,
                            rows - i < n ? rows - i : n, ws) == WEFT_OK, "a batch");
         expect(memcmp(y, z, sizeof(float) * OUT * (size_t)rows) == 0, "a batch has other bits");
     }
@@ -143,13 +104,13 @@ int main(int argc, char **argv)
         expect(ws[BYTES + i] == 0x5A, "something behind the workspace is written");
     memset(z, 0, sizeof(float) * OUT * (size_t)rows);
     for (int i = 0; i < rows; i += BATCH)
-        expect(PARALLEL(GIVEN x + (size_t)i * IN, z + (size_t)i * OUT,
+        expect(PARALLEL(x + (size_t)i * IN, z + (size_t)i * OUT,
                         rows - i < BATCH ? rows - i : BATCH, ws, THREADS, threads_for,
                         &calls) == WEFT_OK, "on threads");
     expect(calls > 0, "parallel_for is not called");
     expect(memcmp(y, z, sizeof(float) * OUT * (size_t)rows) == 0, "threads have other bits");
     expect(strstr(INFO(), "\"model\"") != NULL, "no info");
-    f = fopen(argv[3], "wb");
+    FILE *f = fopen(argv[3], "wb");
     if (!f)
         return 2;
     fwrite(y, sizeof *y, (size_t)rows * OUT, f);

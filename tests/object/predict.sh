@@ -1,21 +1,6 @@
 # predict of objects: C and C++ programs, two compilers, the bits of weft predict.
 source "$(dirname "$0")/lib.bash"
-cat >net.model <<'END'
-data hand = digits(train=200, test=20, seed=1) { image = image / 255 }
-
-model net {
-    input image[28, 28]
-    LSTM(20, return_sequences=true)
-    GRU(12)
-    Dense(10, activation=softmax)
-}
-
-train {
-    data = hand; target = label; loss = sparse_categorical_crossentropy
-    optimizer = Adam(0.003); epochs = 1; batch_size = 50
-}
-END
-weft 0 train net.model --quiet --run-dir run
+trained_net
 for batch in 1 8 32 70; do
     weft 0 compile run --batch $batch -o net.o
     nothing_missing net.o net

@@ -19,7 +19,6 @@ train {
 END
 weft 0 train net.model --quiet --run-dir run
 weft 0 compile run -o net.o
-grep -q '#define NET_PARAMS_BYTES' net.h && full=$(sed -n 's/#define NET_PARAMS_BYTES \([0-9]*\).*/\1/p' net.h)
 weft 0 compile run --quantize int8 -o net.o --json
 [ "$(json quantize weights)" = 16160 ] || fail "the weights were $(json quantize weights) bytes"
 [ "$(json quantize int8_weights)" -le 4100 ] || fail "they are $(json quantize int8_weights) bytes"

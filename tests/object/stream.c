@@ -1,35 +1,12 @@
 /* Calls an object's reset, step and run in many ways.
- *   -DNET=name -DNET_H='"net.h"' -DIN=elements of a step -DOUT=elements -DBYTES=state [-DPARAMS]
+ *   -DNET=name -DNET_H='"net.h"' -DIN=elements of a step -DOUT=elements -DBYTES=state
  * stream STEPS IN.csv OUT.csv: writes a step's samples and answers in a line. */
 #include NET_H
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "check.h"
 
-#define JOIN2(a, b) a##b
-#define JOIN(a, b) JOIN2(a, b)
 #define RESET JOIN(NET, _reset)
 #define STEP JOIN(NET, _step)
 #define RUN JOIN(NET, _run)
-
-static int failed;
-
-static void expect(int ok, const char *what)
-{
-    if (!ok) {
-        printf("%s\n", what);
-        failed = 1;
-    }
-}
-
-static void *taken(size_t bytes)
-{
-    char *p = (char *)malloc(bytes + 2 * WEFT_ALIGN);
-    if (!p)
-        exit(2);
-    memset(p, 0xA5, bytes + 2 * WEFT_ALIGN);
-    return p + (WEFT_ALIGN - (size_t)p % WEFT_ALIGN);
-}
 
 static void write_csv(const char *path, const float *x, int steps, int each)
 {

@@ -2,22 +2,7 @@
 source "$(dirname "$0")/lib.bash"
 : "${TARGETS:?the program that knows how to run what}"
 readonly rows=5
-cat >net.model <<'END'
-data hand = digits(train=200, test=20, seed=1) { image = image / 255 }
-
-model net {
-    input image[28, 28]
-    LSTM(20, return_sequences=true)
-    GRU(12)
-    Dense(10, activation=softmax)
-}
-
-train {
-    data = hand; target = label; loss = sparse_categorical_crossentropy
-    optimizer = Adam(0.003); epochs = 1; batch_size = 50
-}
-END
-weft 0 train net.model --quiet --run-dir run
+trained_net
 weft 0 compile run --batch 8 -o net.o
 build gcc predict.c net image output '28, 28'
 ./program $rows x.npy want.bin || fail "the program fails here"

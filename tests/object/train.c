@@ -3,29 +3,8 @@
  *   train SAMPLES BATCH STEPS SEED IMAGES LABELS OUT
  * IMAGES, LABELS: raw bytes of the fields. */
 #include "net.h"
+#include "check.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int failed;
-
-static void expect(int ok, const char *what)
-{
-    if (!ok) {
-        printf("%s\n", what);
-        failed = 1;
-    }
-}
-
-static void *taken(size_t bytes)
-{
-    char *p = (char *)malloc(bytes + 2 * WEFT_ALIGN);
-    if (!p)
-        exit(2);
-    memset(p, 0x77, bytes + 2 * WEFT_ALIGN);
-    return p + (WEFT_ALIGN - (size_t)p % WEFT_ALIGN);
-}
 
 static void *read_all(const char *path, size_t bytes)
 {
