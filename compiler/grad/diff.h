@@ -72,6 +72,8 @@ void grad_rule(Diff *d, Node *n, Node *g);
 /* g has the shape that x was broadcast to: sums it down to x's. is_own: g was made
  * for x alone, so that a product need not be computed to be summed. */
 void arrive_broadcast(Diff *d, Node *x, Node *g, bool is_own);
+/* g [N, ...] is to be added up over the batch; keep: see Arrival. */
+void arrive_rows(Diff *d, Node *x, Node *g, Shape keep);
 /* x's gradient is the product of a and b in index notation, labels that are not
  * in lx summed; lx, la, lb: the axes in index notation, lx without sums. */
 void arrive_product(Diff *d, Node *x, const char *lx, Node *a, const char *la, Node *b,

@@ -14,12 +14,15 @@
  *
  * A sum over the batch that reaches a constant is a carry [S, ...] that its
  * product continues; the shards are added after the loop. pass_defer turns such
- * a carry into one product after the loop. For a constant with N, and for
- * anything else, the carry is what arrives, added up step by step.
+ * a carry into one product after the loop. A sum of products of elements (a gain's,
+ * a peephole's gradient) is a carry [N, ...], added up over the batch after the loop.
+ * For a constant with N, and for anything else, the carry is what arrives, added up
+ * step by step.
  */
 #include "grad/diff.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* An input of the backward body that stands for a forward node or a gradient. */
 typedef struct { Node *from, *input, *outer; } Binding;
@@ -229,8 +232,9 @@ static bool *find_carried(Arena *a, const Node *scan, const Active *act, Node *c
 /* ---- the backward scan ---- */
 
 typedef struct { Node *init, *input, *next; } Carry;
-/* Where the end of carry i, or stack i, goes: to operand p of the forward scan. */
-typedef struct { int p; bool shard; Shape keep; } Target;
+/* Where the end of carry i, or stack i, goes: to operand p of the forward scan. rows: yet to be
+ * added up over the batch. */
+typedef struct { int p; bool shard, rows; Shape keep; } Target;
 
 typedef struct {
     Diff *d, *in;           /* around the scan; inside its body */
@@ -273,13 +277,62 @@ static void seed(Back *b, Node *const *dresult, const bool *carried)
     }
 }
 
+static const Node *behind_views(const Node *n)
+{
+    while (op_info[n->op].kind == KIND_view)
+        n = n->in[0];
+    return n;
+}
+
+/* Are a's factors (but for a 1) of the sum's shape, with rows for shards? */
+static bool is_by_element(const Arrival *a)
+{
+    const char *comma = strchr(a->spec, ','), *out = strstr(a->spec, "->s") + 3;
+    size_t n = strlen(out), first = (size_t)(comma - a->spec);
+    return comma[1] == 'n' && strncmp(comma + 2, out, n) == 0 && comma[2 + n] == '-' &&
+           (first == 1 || (first == n + 1 && strncmp(a->spec + 1, out, n) == 0));
+}
+
+/* Do rows gain from being added up over time first, each by itself? Then nothing is stacked and
+ * turned round for the sum over the batch, unless a plain sum's operand is for a product anyway. */
+static bool is_row_sum(const Back *b, const Arrival *a)
+{
+    const Graph *body = b->s->scan->body;
+    if (a->kind != ARRIVE_batch || !is_by_element(a))
+        return false;
+    if (a->spec[1] != ',')
+        return true;
+    for (int p = b->s->ncarry + b->s->nseq; p < body->inputs.n; p++) {
+        const Arrivals *all = &b->in->arrived[body->inputs.at[p]->id];
+        for (int i = 0; i < all->n; i++) {
+            const Arrival *x = &all->at[i];
+            if (x->kind == ARRIVE_batch && !is_by_element(x) &&
+                (behind_views(x->a) == behind_views(a->b) ||
+                 behind_views(x->b) == behind_views(a->b)))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Such a sum: a carry [N, ...], which is added up over the batch after the loop. */
+static void accumulate_rows(Back *b, int p, const Arrival *a)
+{
+    Graph *to = b->in->to;
+    Node *g = a->spec[1] == ',' ? a->b : node2(to, OP_mul, a->a, a->b);
+    Target end = {.p = p, .rows = true, .keep = a->keep};
+    Node *acc = add_carry(b, zeros_of(b->d->to, g->dtype, g->shape), end);
+    b->carries.at[b->carries.n - 1].next = node2(to, OP_add, acc, g);
+}
+
 /* A sum over the batch that arrives at constant p: a carry [S, ...] of its own. */
 static void accumulate_shards(Back *b, int p, const Arrival *a)
 {
     Graph *to = b->in->to;
     Shape s = a->kind == ARRIVE_batch ? product_shape(a->spec, a->a, a->b) : a->grad->shape;
     Dtype dt = a->kind == ARRIVE_batch ? a->a->dtype : a->grad->dtype;
-    Node *acc = add_carry(b, zeros_of(b->d->to, dt, s), (Target){p, true, a->keep});
+    Target end = {.p = p, .shard = true, .keep = a->keep};
+    Node *acc = add_carry(b, zeros_of(b->d->to, dt, s), end);
     b->carries.at[b->carries.n - 1].next =
         a->kind == ARRIVE_batch ? make_batch_contract(to, a->spec, acc, a->a, a->b)
                                 : node2(to, OP_add, acc, a->grad);
@@ -292,10 +345,12 @@ static void constant_gradient(Back *b, int p)
     for (int i = 0; i < all->n; i++) {
         Arrival *a = &all->at[i];
         bool sum = a->kind == ARRIVE_batch || a->kind == ARRIVE_shard;
-        if (sum && !shape_has_batch(&x->shape))
-            accumulate_shards(b, p, a);
-        else
+        if (!sum || shape_has_batch(&x->shape))
             list_push(b->d->arena, &rest, *a);
+        else if (is_row_sum(b, a))
+            accumulate_rows(b, p, a);
+        else
+            accumulate_shards(b, p, a);
     }
     Node *g = arrivals_total(b->in, x, &rest);
     if (!g)
@@ -375,7 +430,9 @@ static void deliver(Back *b, Node *back)
         if (!d->active->node[x->id])
             continue;
         Node *g = make_result(d->to, back, i);
-        if (t.shard)
+        if (t.rows)
+            arrive_rows(d, x, g, t.keep);
+        else if (t.shard)
             arrive(d, x, (Arrival){.kind = ARRIVE_shard, .grad = g, .keep = t.keep});
         else
             arrive_plain(d, x, g);

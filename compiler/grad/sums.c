@@ -67,6 +67,21 @@ static bool is_plain_product(const Node *g)
            shape_equal(&g->in[1]->shape, &g->shape);
 }
 
+/* 1 for each row: with it a sum over the batch is a product. */
+static Node *ones(Diff *d, Dtype dt)
+{
+    return make_broadcast(d->to, make_const_of(d->to, dt, 1), batch_only());
+}
+
+void arrive_rows(Diff *d, Node *x, Node *g, Shape keep)
+{
+    char labels[RANK_MOST + 1] = "";
+    for (int i = 1; i < g->shape.rank; i++)
+        push(labels, letters[g->shape.rank - 1 - i]);
+    arrive(d, x, (Arrival){.kind = ARRIVE_batch, .keep = keep, .a = ones(d, g->dtype), .b = g,
+                           .spec = arena_printf(d->arena, "n,n%s->s%s", labels, labels)});
+}
+
 static void arrive_batch_sum(Diff *d, Node *x, Node *g, bool is_own)
 {
     char labels[RANK_MOST + 1] = "n", spec[4 * RANK_MOST] = "", out[RANK_MOST + 2] = "s";
@@ -83,7 +98,7 @@ static void arrive_batch_sum(Diff *d, Node *x, Node *g, bool is_own)
         a.b = g->in[1];
     } else {
         strcat(spec, "n");
-        a.a = make_broadcast(d->to, make_const_of(d->to, g->dtype, 1), batch_only());
+        a.a = ones(d, g->dtype);
         a.b = g;
     }
     a.spec = arena_printf(d->arena, "%s,%s->%s", spec, labels, out);

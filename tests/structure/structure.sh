@@ -3,6 +3,7 @@
 # The model's lines `# EXPECT WHAT RELATION NUMBER` state it for its training step:
 #   forward.NODE, backward.NODE   nodes of an operation in the bodies of the loops
 #                                 over time, after the last pass over the graph
+#   deferred                      products over batch and time, behind the loops
 #   kernels, forward.kernels, backward.kernels    loop nests, and those in the loops
 #   phases                        what barriers separate
 # and `# EXPECT kernels as FILE` that there are as many as in another model.
@@ -23,6 +24,7 @@ count() {
     awk '/ = scan / { part = /reverse=1/ ? "backward" : "forward"; next }
          /^  }$/ { part = "" }
          part && $2 == "=" { n[part "." $3]++ }
+         !part && $3 == "batch_contract" && /spec="nt/ { n["deferred"]++ }
          END { for (k in n) print k, n[k] }' "$work/graph" >"$counts"
     awk '/^phase / { empty = 1; next }
          empty { phases += !/^}/; empty = 0 }
