@@ -27,23 +27,26 @@ static bool read_options(Deploy *d)
            option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
 }
 
+bool deploy_weights(Deploy *d)
+{
+    const char *path = job_weights_path(d->job);
+    if (!path)
+        return false;
+    d->store = store_new(d->arena, d->init, false);
+    return job_read_weights(d->job, d->store, path);
+}
+
 /* Weights, where they are given or a run brings them, and whether they are embedded. */
 static bool read_weights(Deploy *d)
 {
     Job *j = d->job;
-    bool embed = !d->train && !option_on(j->options, OPT_no_embed);
-    d->spec.embed = embed;
-    if (!embed && !j->run && !option_on(j->options, OPT_weights))
+    d->spec.embed = !d->train && !option_on(j->options, OPT_no_embed);
+    if (!d->spec.embed && !j->run && !option_on(j->options, OPT_weights))
         return true;
-    const char *path = job_weights_path(j);
-    if (!path)
-        return false;
-    d->store = store_new(d->arena, d->init, false);
-    return job_read_weights(j, d->store, path);
+    return deploy_weights(d);
 }
 
-/* With --quantize: from here on, parameters of products are bytes. */
-static bool quantize(Deploy *d)
+bool deploy_quantize(Deploy *d)
 {
     Job *j = d->job;
     bool asked;
@@ -156,7 +159,8 @@ static bool compile(Deploy *d)
     if (option_on(j->options, OPT_web) && d->spec.options.target->format != OBJECT_wasm)
         return error_at(j->diag, nowhere, "--web goes with --target wasm32 or wasm32-simd");
     d->init = unit_init(d->unit);
-    if (!d->init || !read_weights(d) || !quantize(d) || !deploy_blobs(d) || !deploy_entries(d))
+    if (!d->init || !read_weights(d) || !deploy_quantize(d) || !deploy_blobs(d) ||
+        !deploy_entries(d))
         return false;
     bool predicts = strcmp(d->entries.at[0].name, "predict") == 0; /* a stream alone does not */
     if (predicts && d->spec.embed && !option_on(j->options, OPT_no_self_test))
@@ -164,6 +168,7 @@ static bool compile(Deploy *d)
     d->spec.name = d->unit->name;
     d->upper = upper(d->arena, d->unit->name);
     d->spec.info = deploy_info(d);
+    d->spec.head = d->spec.access ? pack_head(d) : NULL;
     d->spec.options.diag = j->diag;
     if (!e->object(d->arena, &d->spec, &why))
         return unsupported_at(j->diag, d->unit->span, "this cannot be compiled yet: %s", why);
@@ -174,21 +179,30 @@ static bool compile(Deploy *d)
     return true;
 }
 
-int command_compile(Job *j)
+Deploy *deploy_open(Job *j, bool (*check)(Deploy *))
 {
     const Options *o = j->options;
     Dtype real;
     Deploy *d = NEW(j->arena, Deploy);
     *d = (Deploy){.job = j, .arena = j->arena};
     if (o->args.n != 1) {
-        error_at(j->diag, nowhere, "weft compile takes one FILE.model or run folder, found %d "
-                 "arguments", o->args.n);
-        return 1;
+        error_at(j->diag, nowhere, "weft %s takes one FILE.model or run folder, found %d arguments",
+                 command_info[o->command].name, o->args.n);
+        return NULL;
     }
-    if (!read_options(d) || !job_dtype(j, o->args.at[0], &real) ||
+    if ((check && !check(d)) || !job_dtype(j, o->args.at[0], &real) ||
         !job_open(j, o->args.at[0], real, true))
-        return 1;
+        return NULL;
     d->unit = j->unit;
+    return d;
+}
+
+int command_compile(Job *j)
+{
+    const Options *o = j->options;
+    Deploy *d = deploy_open(j, read_options);
+    if (!d)
+        return 1;
     if (!d->batch)
         d->batch = d->train && d->unit->train ? d->unit->train->batch_size
                    : option_on(o, OPT_web)    ? 1

@@ -38,6 +38,22 @@ bool deploy_entries(Deploy *d);
 /* Bytes of workspace that every entry finds enough, of one worker. */
 int64_t deploy_workspace(const Deploy *d);
 
+/* ---- compile.c ---- */
+
+/* Opens the command's one argument, after `check` (null: none) of what the options say. Null after
+ * a report. */
+Deploy *deploy_open(Job *j, bool (*check)(Deploy *));
+/* Reads the weights that --weights or a run names. False after a report. */
+bool deploy_weights(Deploy *d);
+/* With --quantize: from here on, parameters of products are bytes. False after a report. */
+bool deploy_quantize(Deploy *d);
+
+/* ---- pack.c ---- */
+
+/* The head of a file of the object's parameters (packed.h), its sum aside. The parameters are
+ * not embedded: those have no place in a file. */
+const uint8_t *pack_head(const Deploy *d);
+
 /* ---- what its files share ---- */
 
 /* The ports of a role, in the graph's order. */

@@ -1,5 +1,6 @@
 /* The header that is written beside an object, and what the object tells of itself. */
 #include "driver/deploy.h"
+#include "packed.h"
 
 #include <ctype.h>
 #include <jansson.h>
@@ -126,7 +127,11 @@ static const char common[] =
     "    WEFT_RANGE = 3,       /* n or a length is below 1 or above its most */\n"
     "    WEFT_LOSS = 4,        /* the loss is infinite or not a number: nothing was updated */\n"
     "    WEFT_NAME = 5,        /* nothing has this name */\n"
-    "    WEFT_SELF_TEST = 6    /* the outputs are not those computed when compiling */\n"
+    "    WEFT_SELF_TEST = 6,   /* the outputs are not those computed when compiling */\n"
+    "    WEFT_FORM = 7,        /* no file of weft pack, or of a form that is not known here */\n"
+    "    WEFT_MODEL = 8,       /* a file of another model, or with other types or shapes */\n"
+    "    WEFT_SIZE = 9,        /* a file that is cut off, or longer than it should be */\n"
+    "    WEFT_DAMAGED = 10     /* a file whose parameters are not those that were written */\n"
     "};\n"
     "#define WEFT_ALIGN 64\n"
     "/* Calls body(argument, i) once for each i in 0..count-1, at the same time where it can, and\n"
@@ -192,6 +197,8 @@ static void add_blobs(const Deploy *d, Text *t)
     } else {
         add_define(d, t, "PARAMS_BYTES", params->bytes, "parameters; where each begins:");
         add_tensors(d, t, "AT", params);
+        add_define(d, t, "WEIGHTS_HEAD", PACKED_HEAD, "bytes before the parameters of a file");
+        add_define(d, t, "WEIGHTS_BYTES", PACKED_HEAD + params->bytes, "of a file of weft pack");
     }
     if (state->n)
         add_define(d, t, "STATE_BYTES", state->bytes, "carried from call to call");
@@ -333,6 +340,20 @@ static void add_stream(const Deploy *d, Text *t, const ObjectEntry *e)
     add_prototype(d, t, e, false);
 }
 
+/* Files of weft pack. */
+static void add_weights(const Deploy *d, Text *t)
+{
+    const char *n = d->spec.name, *up = d->upper;
+    text_add(t, "\n/* A file of weft pack (little-endian): a head of %s_WEIGHTS_HEAD bytes with a "
+             "hash of the\n * model, then the parameters. _check tells whether it is one for this "
+             "object: params may\n * then be its address + %s_WEIGHTS_HEAD, where that is a "
+             "multiple of WEFT_ALIGN (a mapped\n * file's is). _load checks, then copies. _head "
+             "fills the head of a file that holds params. */\n", up, up);
+    text_add(t, "int32_t %s_weights_check(const void *file, size_t size);\n"
+             "int32_t %s_weights_load(void *params, const void *file, size_t size);\n"
+             "int32_t %s_weights_head(const void *params, void *head);\n", n, n, n);
+}
+
 static void add_entries(const Deploy *d, Text *t)
 {
     for (int i = 0; i < d->entries.n; i++) {
@@ -363,6 +384,8 @@ static void add_entries(const Deploy *d, Text *t)
         text_add(t, "\n/* Copies a parameter's values, by its name (\"dense/kernel\"). */\n"
                  "int32_t %s_get(const void *params, const char *name, void *values);\n"
                  "int32_t %s_set(void *params, const char *name, const void *values);\n", n, n);
+    if (d->spec.access)
+        add_weights(d, t);
     if (d->spec.test)
         text_add(t, "\n/* Computes the outputs of a row that is in the object and compares them "
                  "with those known:\n * WEFT_OK or WEFT_SELF_TEST. */\n"

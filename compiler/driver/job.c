@@ -374,7 +374,8 @@ const char *job_weights_path(Job *j)
 
 bool job_read_weights(Job *j, Store *s, const char *path)
 {
-    Weights *w = weights_read(j->arena, j->diag, nowhere, path);
+    Weights *w = pack_is(path) ? pack_read(j, s, path)
+                               : weights_read(j->arena, j->diag, nowhere, path);
     if (!w || !store_load(s, j->diag, path, w, false))
         return false;
     const char *hash = weights_get_note(w, "train.model_hash");

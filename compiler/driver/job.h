@@ -81,6 +81,11 @@ const char *job_weights_path(Job *j);
 /* Reads parameters and buffers; warns where the model's definitions have changed since. */
 bool job_read_weights(Job *j, Store *s, const char *path);
 
+/* pack.c: is it a file of weft pack, and its tensors for the parameters and buffers of the store
+ * (null after a report). */
+bool pack_is(const char *path);
+Weights *pack_read(Job *j, const Store *s, const char *path);
+
 /* Hash of the model's expanded definitions in hexadecimal. */
 char *job_hash(const Job *j, Arena *a);
 

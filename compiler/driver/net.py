@@ -8,7 +8,11 @@ class Error(Exception):
 
 _STATUS = {1: "a null pointer", 2: "a misaligned pointer", 3: "n or a length is out of range",
            4: "the loss is infinite or not a number: nothing was updated",
-           5: "nothing has this name", 6: "the outputs are not those computed when compiling"}
+           5: "nothing has this name", 6: "the outputs are not those computed when compiling",
+           7: "no file of weft pack, or of a form that is not known here",
+           8: "a file of another model, or with other types or shapes",
+           9: "a file that is cut off, or longer than it should be",
+           10: "a file whose parameters are not those that were written"}
 
 
 def _memory(size):
@@ -41,6 +45,8 @@ class Net:
     net.parameters              by name, arrays that lie in the model's memory: reading shows the
                                 values, writing into them changes the model; empty where the
                                 library holds the parameters as constants
+    net.load(path), .save(path) parameters from and to a file of weft pack; not where they are
+                                constants
     net.info                    names, shapes, classes, origin: a dict
     net.reset()                 the state of stateful layers before the first call
     net.self_test()             raises Error when the processor computes anything else
@@ -172,6 +178,27 @@ class Net:
         sums = np.zeros_like(self._sums)
         self._rows("loss", fields, sums)
         return self._figures(sums)
+
+    def _files(self):
+        if not self.parameters:
+            raise AttributeError("the library was compiled without --no-embed or --train")
+        return ctypes.c_void_p(self._blob["params"].ctypes.data)
+
+    def load(self, path):
+        params = self._files()
+        with open(path, "rb") as file:
+            data = file.read()
+        status = self._function("weights_load")(params, data, ctypes.c_size_t(len(data)))
+        if status:
+            raise Error("load", status)
+
+    def save(self, path):
+        params, head = self._files(), ctypes.create_string_buffer(64)
+        status = self._function("weights_head")(params, head)
+        if status:
+            raise Error("save", status)
+        with open(path, "wb") as file:
+            file.write(head.raw + self._blob["params"].tobytes())
 
     def reset(self):
         if _MODEL["state"]:

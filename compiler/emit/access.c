@@ -4,20 +4,20 @@
 
 #include <string.h>
 
-static V byte_at(Emit *e, V base, V index)
+V at_index(Emit *e, V base, V index)
 {
     return LLVMBuildInBoundsGEP2(e->b, e->i8, base, &index, 1, "");
 }
 
-static void copy(Emit *e, V to, V from, V count)
+void copy_bytes(Emit *e, V to, V from, V count)
 {
     Loop l;
     V i = loop_begin(e, &l, const_i64(e, 0), count, 1, NULL, 0);
-    LLVMBuildStore(e->b, LLVMBuildLoad2(e->b, e->i8, byte_at(e, from, i), ""), byte_at(e, to, i));
+    LLVMBuildStore(e->b, LLVMBuildLoad2(e->b, e->i8, at_index(e, from, i), ""), at_index(e, to, i));
     loop_end(e, &l, NULL);
 }
 
-static void check_pointer(Emit *e, V p, int64_t to)
+void check_pointer(Emit *e, V p, int64_t to)
 {
     refuse(e, LLVMBuildICmp(e->b, LLVMIntEQ, p, LLVMConstNull(e->ptr), ""), STATUS_null);
     if (to == 1)
@@ -45,7 +45,7 @@ static void load_emit(Emit *e, const ObjectSpec *o)
                    LLVMFunctionType(e->i32, &e->ptr, 1, 0), true);
     V to = LLVMGetParam(e->fn, 0);
     check_pointer(e, to, OBJECT_ALIGN);
-    copy(e, to, from, const_i64(e, b->bytes));
+    copy_bytes(e, to, from, const_i64(e, b->bytes));
     return_ok(e);
 }
 
@@ -57,7 +57,7 @@ static void reset_emit(Emit *e, const ObjectSpec *o)
     check_pointer(e, state, OBJECT_ALIGN);
     Loop l;
     V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, o->blob[BLOB_state].bytes), 8, NULL, 0);
-    LLVMBuildStore(e->b, LLVMConstInt(e->i64, 0, 0), byte_at(e, state, i));
+    LLVMBuildStore(e->b, LLVMConstInt(e->i64, 0, 0), at_index(e, state, i));
     loop_end(e, &l, NULL);
     return_ok(e);
 }
@@ -117,14 +117,14 @@ static V find_emit(Emit *e, const Table *t)
     LLVMBasicBlockRef other = LLVMAppendBasicBlockInContext(e->cx, fn, "other");
     Loop l;
     V i = loop_begin(e, &l, const_i64(e, 0), const_i64(e, t->n), 1, NULL, 0);
-    V its = byte_at(e, t->names, entry_of(e, t->start, i)), zero = const_i64(e, 0);
+    V its = at_index(e, t->names, entry_of(e, t->start, i)), zero = const_i64(e, 0);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
     LLVMBuildBr(e->b, next);
     LLVMPositionBuilderAtEnd(e->b, next);
     V at = LLVMBuildPhi(e->b, e->index, "");
     LLVMAddIncoming(at, &zero, &before, 1);
-    V a = LLVMBuildLoad2(e->b, e->i8, byte_at(e, name, at), "");
-    V b = LLVMBuildLoad2(e->b, e->i8, byte_at(e, its, at), "");
+    V a = LLVMBuildLoad2(e->b, e->i8, at_index(e, name, at), "");
+    V b = LLVMBuildLoad2(e->b, e->i8, at_index(e, its, at), "");
     LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, a, b, ""), same, other);
     LLVMPositionBuilderAtEnd(e->b, same);
     V end = LLVMBuildICmp(e->b, LLVMIntEQ, a, LLVMConstInt(e->i8, 0, 0), "");
@@ -154,8 +154,8 @@ static void by_name(Emit *e, const ObjectSpec *o, const Table *t, V find, bool s
     check_pointer(e, values, 1);
     V i = LLVMBuildCall2(e->b, LLVMFunctionType(e->index, &e->ptr, 1, 0), find, &name, 1, "");
     refuse(e, LLVMBuildICmp(e->b, LLVMIntEQ, i, const_i64(e, t->n), ""), STATUS_name);
-    V inside = byte_at(e, params, entry_of(e, t->offset, i)), bytes = entry_of(e, t->bytes, i);
-    copy(e, set ? inside : values, set ? values : inside, bytes);
+    V inside = at_index(e, params, entry_of(e, t->offset, i)), bytes = entry_of(e, t->bytes, i);
+    copy_bytes(e, set ? inside : values, set ? values : inside, bytes);
     return_ok(e);
 }
 
@@ -171,4 +171,5 @@ void access_emit(Emit *e, const ObjectSpec *o)
     V find = find_emit(e, &t);
     by_name(e, o, &t, find, false);
     by_name(e, o, &t, find, true);
+    packed_emit(e, o);
 }

@@ -60,6 +60,12 @@ bool entry_emit(Arena *a, Emit *e, const ObjectSpec *o, ObjectEntry *entry, Prog
 
 /* access.c: functions on the caller's memory that run no program. */
 void access_emit(Emit *e, const ObjectSpec *o);
+V at_index(Emit *e, V base, V index); /* a byte's place */
+void copy_bytes(Emit *e, V to, V from, V count);
+/* Refuses null, and what is no multiple of `to`. */
+void check_pointer(Emit *e, V p, int64_t to);
+/* packed.c: the functions on files of weft pack. */
+void packed_emit(Emit *e, const ObjectSpec *o);
 /* self_test.c: of the entry `predict`, which is there. */
 void self_test_emit(Emit *e, ObjectSpec *o);
 /* measure.c: sizes of the sections of an object file; the stack that a context's functions

@@ -86,7 +86,7 @@ static inline bool entry_streams(const ObjectEntry *e)
 }
 
 enum { STATUS_ok, STATUS_null, STATUS_misaligned, STATUS_range, STATUS_loss, STATUS_name,
-       STATUS_self_test, NSTATUS };
+       STATUS_self_test, STATUS_form, STATUS_model, STATUS_size, STATUS_damaged, NSTATUS };
 
 /* A row for the entry `predict`, and what it gives: by its in and out ports. With a state of
  * zeros, and `lengths` as run-time lengths. */
@@ -113,7 +113,9 @@ typedef struct ObjectSpec {
     int nentry;
     ObjectEntry *entry;
     const char *info;                 /* JSON text that NAME_info() returns */
-    bool access;                      /* NAME_get and NAME_set: parameters by name */
+    bool access;                      /* NAME_get and NAME_set: parameters by name; NAME_weights_*:
+                                         files of them */
+    const uint8_t *head;              /* with access: of such a file (packed.h) */
     bool load;                        /* NAME_load: the parameters' values, which are given */
     SelfTest *test;             /* NAME_self_test; null: none */
     bool reset;                       /* NAME_reset: the state before the first call */

@@ -3,8 +3,9 @@
  *   learn WEIGHTS IMAGES LABELS [EPOCHS]
  *   weft compile models/deploy/digits.model --train -o digits.o
  *   cc -O2 models/deploy/learn.c digits.o -I. -o learn
- * The file is whole at any time: a new one is written beside it, reaches the disk, and takes its
- * name. What is not such a file of this model is refused. */
+ * WEIGHTS may also be a file of `weft pack`, from which it begins. The file is whole at any time: a
+ * new one is written beside it, reaches the disk, and takes its name. What is not such a file of
+ * this model is refused. */
 #define _POSIX_C_SOURCE 200809L
 #include "digits.h"
 #include "idx.h"
@@ -14,15 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the file holds: this head, the parameters, the optimizer's state. */
+/* What the file holds: what `weft pack` writes, then the optimizer's state and its sum. */
 typedef struct {
-    char magic[8], model[16]; /* the model's hash, of digits_info */
-    uint64_t bytes, sum;      /* of what comes after the head */
-} Head;
-
-typedef struct {
+    _Alignas(WEFT_ALIGN) unsigned char head[DIGITS_WEIGHTS_HEAD];
     _Alignas(WEFT_ALIGN) unsigned char params[DIGITS_PARAMS_BYTES];
     _Alignas(WEFT_ALIGN) unsigned char optimizer[DIGITS_OPTIMIZER_BYTES];
+    uint64_t sum;
 } Learnt;
 
 static Learnt learnt;
@@ -37,42 +35,32 @@ static uint64_t sum_of(const void *p, size_t n)
     return h;
 }
 
-static Head head_of(const Learnt *l)
-{
-    Head h = {.magic = "LEARNT1", .bytes = sizeof *l, .sum = sum_of(l, sizeof *l)};
-    const char *mark = "\"hash\":\"", *hash = strstr(digits_info(), mark);
-    if (hash)
-        memcpy(h.model, hash + strlen(mark), sizeof h.model);
-    return h;
-}
-
-/* 1 when the file was read, 0 when there is none, -1 after a message. */
+/* Over what learnt holds: weights alone, or with the optimizer's state. True when there is no
+ * file, too; false after a message. */
 static int load(const char *path)
 {
-    Head h = {.magic = ""}, own;
-    const char *wrong = NULL;
+    static const char *const wrong[] = {[WEFT_FORM] = "is no file of weights",
+                                        [WEFT_MODEL] = "is of another model",
+                                        [WEFT_SIZE] = "is cut off or too long",
+                                        [WEFT_DAMAGED] = "is damaged"};
     FILE *f = fopen(path, "rb");
     if (!f && errno == ENOENT)
-        return 0;
+        return 1;
     if (!f) {
         perror(path);
-        return -1;
+        return 0;
     }
-    size_t heads = fread(&h, sizeof h, 1, f), bodies = fread(&learnt, sizeof learnt, 1, f);
-    int more = fgetc(f) != EOF;
+    size_t got = fread(&learnt, 1, sizeof learnt, f);
+    int more = fgetc(f) != EOF, all = got == sizeof learnt;
     fclose(f);
-    own = head_of(&learnt);
-    if (!heads || memcmp(h.magic, own.magic, sizeof h.magic) != 0)
-        wrong = "is no file of weights";
-    else if (memcmp(h.model, own.model, sizeof h.model) != 0)
-        wrong = "is of another model";
-    else if (!bodies || more)
-        wrong = "is cut off or too long";
-    else if (h.bytes != own.bytes || h.sum != own.sum)
-        wrong = "is damaged";
-    if (wrong)
-        fprintf(stderr, "%s %s\n", path, wrong);
-    return wrong ? -1 : 1;
+    int status = digits_weights_check(&learnt, all ? (size_t)DIGITS_WEIGHTS_BYTES : got);
+    if (status == WEFT_OK && more)
+        status = WEFT_SIZE;
+    if (status == WEFT_OK && all && sum_of(learnt.optimizer, sizeof learnt.optimizer) != learnt.sum)
+        status = WEFT_DAMAGED;
+    if (status != WEFT_OK)
+        fprintf(stderr, "%s %s\n", path, wrong[status]);
+    return status == WEFT_OK;
 }
 
 /* Makes the new name of a file in path's folder last. */
@@ -91,14 +79,14 @@ static int sync_folder(const char *path)
 static int save(const char *path)
 {
     char fresh[4096];
-    Head h = head_of(&learnt);
+    learnt.sum = sum_of(learnt.optimizer, sizeof learnt.optimizer);
     if (snprintf(fresh, sizeof fresh, "%s.new", path) >= (int)sizeof fresh) {
         fprintf(stderr, "%s: the name is too long\n", path);
         return -1;
     }
     FILE *f = fopen(fresh, "wb");
-    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 && fwrite(&learnt, sizeof learnt, 1, f) == 1 &&
-             fflush(f) == 0 && fsync(fileno(f)) == 0;
+    int ok = f && digits_weights_head(learnt.params, learnt.head) == WEFT_OK &&
+             fwrite(&learnt, sizeof learnt, 1, f) == 1 && fflush(f) == 0 && fsync(fileno(f)) == 0;
     ok = f && fclose(f) == 0 && ok && rename(fresh, path) == 0 && sync_folder(path) == 0;
     if (!ok) {
         perror(fresh);
@@ -145,9 +133,7 @@ int main(int argc, char **argv)
                 "for each\n", shape[0], shape[1], shape[2], count[0]);
         return 1;
     }
-    int loaded = load(argv[1]);
-    if (loaded < 0 ||
-        (!loaded && digits_init(learnt.params, learnt.optimizer, 1, workspace) != WEFT_OK))
+    if (digits_init(learnt.params, learnt.optimizer, 1, workspace) != WEFT_OK || !load(argv[1]))
         return 1;
     for (int i = 0; i < epochs; i++)
         if (epoch(images, labels, shape[0]) != 0 || save(argv[1]) != 0)

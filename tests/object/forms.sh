@@ -1,23 +1,7 @@
 # The forms of an object (static and shared library, assembly, LLVM's), its self test, the data's
 # transforms, what it takes.
 source "$(dirname "$0")/lib.bash"
-cat >net.model <<'END'
-data hand = digits(train=200, test=20, seed=1) {
-    image = standardize(image / 255, axis=none)
-}
-
-model net {
-    input image[28, 28]
-    LSTM(12)
-    Dense(10, activation=softmax)
-}
-
-train {
-    data = hand; target = label; loss = sparse_categorical_crossentropy
-    optimizer = Adam(0.003); epochs = 1; batch_size = 50
-}
-END
-weft 0 train net.model --quiet --run-dir run
+fitted_net
 head -c 15680 "$WEFT" >raw
 { printf '\0\0\010\003\0\0\0\024\0\0\0\034\0\0\0\034'; cat raw; } >raw.idx
 weft 0 predict run raw.idx --quiet --no-cache --out y.npy

@@ -36,20 +36,26 @@ refused() {
     err_has "$1"
     cmp -s "$2" before || fail "$2 was changed"
 }
-for bytes in 0 20; do
-    head -c "$bytes" once >short
-    refused 'short is no file of weights' short
-done
-for bytes in 5000 $(($(wc -c <once) - 1)); do
+for bytes in 0 20 5000 $(($(wc -c <once) - 1)); do
     head -c "$bytes" once >short
     refused 'short is cut off or too long' short
 done
 { cat once; echo; } >long
 refused 'long is cut off or too long' long
-{ head -c 9000 once; printf X; tail -c +9002 once; } >bad
-refused 'bad is damaged' bad
+for at in 9000 $(($(header DIGITS_WEIGHTS_BYTES digits.h) + 4000)); do # a weight, the optimizer
+    { head -c $at once; printf X; tail -c +$((at + 2)) once; } >bad
+    refused 'bad is damaged' bad
+done
 head -c "$(wc -c <once)" "$WEFT" >program
 refused 'program is no file of weights' program
+# It begins from what weft pack wrote; what it keeps begins with a file that weft reads.
+size=$(header DIGITS_WEIGHTS_BYTES digits.h)
+head -c "$size" once >learnt.weights
+weft 0 pack "$deploy/digits.model" --weights learnt.weights -o packed.weights
+cmp -s learnt.weights packed.weights || fail "weft pack writes something else than the example"
+./learn packed.weights x.idx y.idx 1 >out || fail "it does not begin from packed weights"
+[ "$(cut -d' ' -f4 out)" = 1.0000 ] || fail "packed weights know less: $(cat out)"
+[ "$(wc -c <packed.weights)" = "$(wc -c <once)" ] || fail "it does not keep the optimizer's state"
 sed 's/LSTM(32)/GRU(32)/' "$deploy/digits.model" >other.model
 weft 0 compile other.model --train --batch 8 -o digits.o
 gcc -O1 -I. "$deploy/learn.c" digits.o -o learn || fail "no second program"

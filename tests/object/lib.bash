@@ -51,3 +51,24 @@ train {
 END
     weft 0 train net.model --quiet --run-dir run
 }
+
+# A small network on data with fitted statistics, trained: net.model and run.
+fitted_net() {
+    cat >net.model <<'END'
+data hand = digits(train=200, test=20, seed=1) {
+    image = standardize(image / 255, axis=none)
+}
+
+model net {
+    input image[28, 28]
+    LSTM(12)
+    Dense(10, activation=softmax)
+}
+
+train {
+    data = hand; target = label; loss = sparse_categorical_crossentropy
+    optimizer = Adam(0.003); epochs = 1; batch_size = 50
+}
+END
+    weft 0 train net.model --quiet --run-dir run
+}

@@ -27,6 +27,7 @@ END
 { printf '\0\0\010\001\0\0\0\346'; for i in $(seq 23); do printf '\0\1\2\3\4\5\6\7\10\11'; done; } >y.idx
 weft 0 train net.model --quiet --run-dir run
 weft 0 predict net.model --weights run/last.safetensors x.idx --quiet --no-cache --out y.npy
+weft 0 pack net.model --weights run/last.safetensors -o packed
 mkdir trained
 weft 0 compile net.model --train --shared --python -o trained/libnet.so
 exists trained/net.py
@@ -85,6 +86,13 @@ net.parameters["dense/bias"][:] = np.nan
 refused(Error, "the loss is infinite or not a number", net.train_step, x[:50], y[:50])
 net.parameters["dense/bias"][:] = kept
 assert net.predict(image).tobytes() == answer.tobytes()
+other = Net(seed=8)
+other.load("packed")
+assert other.predict(image).tobytes() == answer.tobytes()
+other.save("saved")
+assert open("saved", "rb").read() == open("packed", "rb").read()
+open("packed", "ab").write(b"!")
+refused(Error, "load: a file that is cut off, or longer than it should be", other.load, "packed")
 assert Net(seed=8).parameters["dense/kernel"].tobytes() != Net().parameters["dense/kernel"].tobytes()
 END
 "$python" use.py >out 2>err || fail "a class that trains"
@@ -122,6 +130,12 @@ except AttributeError as error:
     assert "without --train" in str(error)
 else:
     raise AssertionError("it trains")
+try:
+    net.load("x.npy")
+except AttributeError as error:
+    assert "without --no-embed or --train" in str(error)
+else:
+    raise AssertionError("constants are loaded")
 END
 "$python" use.py >out 2>err || fail "a class with a run-time length"
 weft 0 predict run2 x.npy --quiet --no-cache --out y.npy
