@@ -246,6 +246,9 @@ bool deploy_entries(Deploy *d)
     if ((!only_streams(d) && (!add_predict(d) || !add_prepare(d))) ||
         (d->train && !deploy_training(d)) || (d->job->passes.streaming && !deploy_stream(d)))
         return false;
+    /* A call through a pointer would need a table of functions beside a module of WebAssembly. */
+    for (int i = 0; i < d->entries.n; i++)
+        d->entries.at[i].parallel &= d->spec.options.target->format != OBJECT_wasm;
     d->spec.entry = d->entries.at;
     d->spec.nentry = d->entries.n;
     d->spec.access = !d->spec.embed;

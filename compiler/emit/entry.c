@@ -181,7 +181,7 @@ static bool lay_out_variants(Making *k)
         k->walk[i] = (Walk){.name = arena_printf(k->a, "%s_%s.%d", k->o->name, en->name, i),
                             .program = p, .port = k->port[i], .offset = l.offset,
                             .common = align(head[i]), .frame = frame,
-                            .worker = align(frame + l.worker)};
+                            .worker = align(frame + l.worker), .parallel = en->parallel};
         common = k->walk[i].common + l.common;
         en->base = align(common) > en->base ? align(common) : en->base;
         en->worker = k->walk[i].worker > en->worker ? k->walk[i].worker : en->worker;

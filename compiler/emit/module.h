@@ -48,6 +48,7 @@ typedef struct {
     int64_t common;        /* where the common buffers begin in the workspace */
     int64_t base, worker;  /* where workers begin; bytes of one */
     int64_t frame;         /* bytes of a Frame, the worker's first */
+    bool parallel;         /* it may be given a parallel_for */
 } Walk;
 
 /* Emits the walk over a program's phases; returns the function

@@ -250,18 +250,24 @@ static V level_body(Emit *e, const Walk *w, int phase, int level)
 
 /* ---- the whole ---- */
 
+static void call_alone(Emit *e, V ws, V body)
+{
+    LLVMTypeRef in[] = {e->ptr, e->i32};
+    V args[] = {ws, LLVMConstInt(e->i32, 0, 0)};
+    LLVMBuildCall2(e->b, LLVMFunctionType(e->none, in, 2, 0), body, args, 2, "");
+}
+
 /* Calls body(workspace, 0), or the caller's parallel_for(context, threads, body, workspace). */
 static void dispatch(Emit *e, V ws, V parallel, V context, V threads, V body)
 {
-    LLVMTypeRef body_in[] = {e->ptr, e->i32}, for_in[] = {e->ptr, e->i32, e->ptr, e->ptr};
+    LLVMTypeRef for_in[] = {e->ptr, e->i32, e->ptr, e->ptr};
     LLVMBasicBlockRef alone = LLVMAppendBasicBlockInContext(e->cx, e->fn, "alone");
     LLVMBasicBlockRef many = LLVMAppendBasicBlockInContext(e->cx, e->fn, "many");
     LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->cx, e->fn, "next");
     V none = LLVMBuildICmp(e->b, LLVMIntEQ, parallel, LLVMConstNull(e->ptr), "");
     LLVMBuildCondBr(e->b, none, alone, many);
     LLVMPositionBuilderAtEnd(e->b, alone);
-    V one[] = {ws, LLVMConstInt(e->i32, 0, 0)};
-    LLVMBuildCall2(e->b, LLVMFunctionType(e->none, body_in, 2, 0), body, one, 2, "");
+    call_alone(e, ws, body);
     LLVMBuildBr(e->b, next);
     LLVMPositionBuilderAtEnd(e->b, many);
     V args[] = {context, narrow(e, threads), body, ws};
@@ -316,7 +322,10 @@ V walk_emit(Emit *e, const Walk *w)
     frames_emit(e, w, ws, n, threads);
     for (int i = 0, at = 0; i < p->nphase; i++)
         for (int level = 0; level < (p->phase[i].rows ? 1 : p->phase[i].nlevel); level++) {
-            dispatch(e, ws, parallel, context, threads, body[at++]);
+            if (w->parallel)
+                dispatch(e, ws, parallel, context, threads, body[at++]);
+            else
+                call_alone(e, ws, body[at++]);
             if (p->loss_port >= 0 && i == p->loss_phase && level == p->loss_level)
                 check_loss(e, w, ws);
         }
