@@ -41,6 +41,14 @@ bool size_check(const Deploy *d)
                     (long long)d->spec.stack, text);
 }
 
+static const char *helpers(const Deploy *d)
+{
+    const char *all = "";
+    for (int i = 0; i < d->spec.helpers.n; i++)
+        all = arena_printf(d->arena, "%s%s%s", all, i ? " " : "", d->spec.helpers.at[i]);
+    return all;
+}
+
 void size_report(const Deploy *d)
 {
     const ObjectSpec *o = &d->spec;
@@ -57,15 +65,18 @@ void size_report(const Deploy *d)
         {"RAM in all", "ram", "", ram(d)}};
     enum { ROWS = sizeof rows / sizeof *rows };
     if (d->job->json) {
-        JsonField f[ROWS + 2] = {json_field_text("model", o->name),
+        JsonField f[ROWS + 3] = {json_field_text("model", o->name),
                                  json_field_text("target", o->target)};
         for (int i = 0; i < ROWS; i++)
             f[i + 2] = json_field_integer(rows[i].json, rows[i].bytes);
-        json_line(stdout, "compile", f, ROWS + 2);
+        f[ROWS + 2] = json_field_text("helpers", helpers(d));
+        json_line(stdout, "compile", f, ROWS + 3);
         return;
     }
     printf("%s for %s, batches of up to %lld\n", o->name, o->target, (long long)d->batch);
     for (int i = 0; i < ROWS; i++)
         printf("  %-16s %12s  %s\n", rows[i].name, text_count(d->arena, rows[i].bytes),
                rows[i].doc);
+    if (o->helpers.n)
+        printf("  calls helpers of the compiler that links it: %s\n", helpers(d));
 }

@@ -106,9 +106,19 @@ static V divide_bits(Emit *e, V a, V b, V *rest)
     return acc[0];
 }
 
+/* Would it be a call? A constant's reciprocal needs a wide product, which the smallest
+ * processors, without floats, do not have either; a shift is always there. */
+static bool divides_by_call(const Target *t, V by)
+{
+    if (t->divides || !LLVMIsConstant(by))
+        return !t->divides;
+    uint64_t c = LLVMConstIntGetZExtValue(by);
+    return !t->floats && (c & (c - 1));
+}
+
 V divide_emit(Emit *e, V a, V b, V *rest)
 {
-    if (!e->target->divides && !LLVMIsConstant(b))
+    if (divides_by_call(e->target, b))
         return divide_bits(e, a, b, rest);
     if (rest)
         *rest = LLVMBuildURem(e->b, a, b, "");

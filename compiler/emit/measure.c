@@ -1,4 +1,4 @@
-/* What an object takes: bytes of its sections, and of stack. */
+/* What an object takes: bytes of its sections, and of stack; what it calls outside. */
 #include "emit/module.h"
 
 #include <llvm-c/Object.h>
@@ -7,25 +7,58 @@
 
 /* ---- sections ---- */
 
-void measure_sections(const Bytes *object, int64_t *code, int64_t *constants)
+static void add_section(LLVMSectionIteratorRef at, ObjectSpec *o)
 {
     static const char *const code_names[] = {".text", "__text", "CODE"};
     static const char *const other_names[] = {".rodata", ".rdata", ".data", "__const", "__literal",
                                               "DATA", ".srodata"};
+    const char *name = LLVMGetSectionName(at);
+    int64_t bytes = (int64_t)LLVMGetSectionSize(at);
+    for (size_t i = 0; name && i < sizeof code_names / sizeof *code_names; i++)
+        o->code += strncmp(name, code_names[i], strlen(code_names[i])) == 0 ? bytes : 0;
+    for (size_t i = 0; name && i < sizeof other_names / sizeof *other_names; i++)
+        o->constants += strncmp(name, other_names[i], strlen(other_names[i])) == 0 ? bytes : 0;
+}
+
+static bool is_noted(const ObjectSpec *o, const char *name)
+{
+    for (int i = 0; i < o->helpers.n; i++)
+        if (!strcmp(o->helpers.at[i], name))
+            return true;
+    return false;
+}
+
+/* Symbols of no section that the section's code refers to. */
+static void add_helpers(Arena *a, LLVMBinaryRef binary, LLVMSectionIteratorRef from, ObjectSpec *o)
+{
+    LLVMSectionIteratorRef home = LLVMObjectFileCopySectionIterator(binary);
+    LLVMRelocationIteratorRef at = LLVMGetRelocations(from);
+    for (; !LLVMIsRelocationIteratorAtEnd(from, at); LLVMMoveToNextRelocation(at)) {
+        LLVMSymbolIteratorRef symbol = LLVMGetRelocationSymbol(at);
+        if (!LLVMObjectFileIsSymbolIteratorAtEnd(binary, symbol)) { /* else it names a section */
+            const char *name = LLVMGetSymbolName(symbol);
+            LLVMMoveToContainingSection(home, symbol);
+            if (LLVMObjectFileIsSectionIteratorAtEnd(binary, home) && !is_noted(o, name))
+                list_push(a, &o->helpers, (const char *)arena_strdup(a, name));
+        }
+        LLVMDisposeSymbolIterator(symbol);
+    }
+    LLVMDisposeRelocationIterator(at);
+    LLVMDisposeSectionIterator(home);
+}
+
+void measure_object(Arena *a, ObjectSpec *o)
+{
     char *error = NULL;
     LLVMMemoryBufferRef buffer =
-        LLVMCreateMemoryBufferWithMemoryRange(object->at, object->size, "object", 0);
+        LLVMCreateMemoryBufferWithMemoryRange(o->bytes.at, o->bytes.size, "object", 0);
     LLVMBinaryRef binary = LLVMCreateBinary(buffer, NULL, &error);
     if (!binary)
         bug("the object cannot be read: %s", error);
     LLVMSectionIteratorRef at = LLVMObjectFileCopySectionIterator(binary);
     for (; !LLVMObjectFileIsSectionIteratorAtEnd(binary, at); LLVMMoveToNextSection(at)) {
-        const char *name = LLVMGetSectionName(at);
-        int64_t bytes = (int64_t)LLVMGetSectionSize(at);
-        for (size_t i = 0; name && i < sizeof code_names / sizeof *code_names; i++)
-            *code += strncmp(name, code_names[i], strlen(code_names[i])) == 0 ? bytes : 0;
-        for (size_t i = 0; name && i < sizeof other_names / sizeof *other_names; i++)
-            *constants += strncmp(name, other_names[i], strlen(other_names[i])) == 0 ? bytes : 0;
+        add_section(at, o);
+        add_helpers(a, binary, at, o);
     }
     LLVMDisposeSectionIterator(at);
     LLVMDisposeBinary(binary);

@@ -69,9 +69,9 @@ void check_pointer(Emit *e, V p, int64_t to);
 void packed_emit(Emit *e, const ObjectSpec *o);
 /* self_test.c: of the entry `predict`, which is there. */
 void self_test_emit(Emit *e, ObjectSpec *o);
-/* measure.c: sizes of the sections of an object file; the stack that a context's functions
- * take, noted from watch_stack on. */
-void measure_sections(const Bytes *object, int64_t *code, int64_t *constants);
+/* measure.c: sizes of the sections of the object file, and what it calls outside; the stack
+ * that a context's functions take, noted from watch_stack on. */
+void measure_object(Arena *a, ObjectSpec *o);
 typedef struct StackSizes StackSizes;
 StackSizes *watch_stack(Arena *a, Module *m);
 int64_t stack_most(const StackSizes *s);

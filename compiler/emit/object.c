@@ -102,7 +102,7 @@ bool object_compile(Arena *a, ObjectSpec *o, const char **why)
         module_finish(a, &m, o->form, &o->bytes);
         o->stack = stack_most(stack);
         if (o->form == FORM_object)
-            measure_sections(&o->bytes, &o->code, &o->constants);
+            measure_object(a, o);
     }
     module_end(&m);
     return ok;

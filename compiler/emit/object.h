@@ -124,6 +124,8 @@ typedef struct ObjectSpec {
     int64_t code, constants;          /* bytes of the object's sections; 0 for other forms */
     int64_t stack;                    /* the most bytes that a call takes of it */
     LIST(const char *) symbols;       /* that can be called */
+    LIST(const char *) helpers;       /* that it calls: of the compiler that links it, where the
+                                         target has no instructions */
     const char *target;
 } ObjectSpec;
 
