@@ -47,8 +47,8 @@ for target in $targets; do
         [ -z "$others" ] || fail "$target $form calls $others"
     done
 done
-grep -q _parallel net.h || fail "no form for several threads"
+grep -q predict_parallel net.h || fail "no form for several threads"
 weft 0 compile run --target cortex-m3 --report -o net.o
 out_has 'calls helpers of the compiler that links it: .*__aeabi_fmul'
 weft 0 compile run --target wasm32 -o net.o
-! grep -q _parallel net.h || fail "a form for several threads on wasm32"
+! grep -q predict_parallel net.h || fail "a form for several threads on wasm32"
