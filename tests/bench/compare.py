@@ -4,8 +4,8 @@
     compare.py BENCH WEFT [--json] [--lines FILE] [MODEL.model ...] [-- PEER ...]
 
 Peers are torch, torch-compile, tensorflow and jax (Keras on either), onednn (Debian's
-libdnnl-dev, its LSTM or dense layers alone by onednn.c) for training; torch, tensorflow, jax and onnxruntime for
-inference. Installs pinned releases from PyPI into virtual environments under the user's cache.
+libdnnl-dev, its LSTM or dense layers with Adam, by onednn.c) for training; torch, tensorflow,
+jax and onnxruntime for inference. Installs pinned releases from PyPI into virtual environments under the user's cache.
 First agree.py compares the losses of both from the same weights. Then, for each model, on 1 and
 on 2 threads, Weft and every peer run in turn, ROUNDS times; medians in milliseconds, and the ratio
 of the fastest peer to Weft. The timed steps take random weights and data of their own. --json
@@ -61,8 +61,8 @@ def onednn_driver():
     source, program = HERE / "onednn.c", CACHE / "weft-peers" / "onednn"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["cc", "-O2", "-std=gnu11", "-fopenmp", source, "-o", program,
-                               "-ldnnl"], capture_output=True, text=True)
+        done = subprocess.run(["cc", "-O3", "-march=native", "-fno-math-errno", "-std=gnu11",
+                               "-fopenmp", source, "-o", program, "-ldnnl", "-lm"], capture_output=True, text=True)
         if done.returncode:
             print(f"onednn is left out: {done.stderr.strip()[:200]}", file=sys.stderr)
             return None

@@ -9,18 +9,23 @@
  *       the last layer's output, [steps][batch][units], to stdout. Dense layers have neither
  *       steps nor a recurrent kernel
  *
- * What is timed are these layers alone, with weights in the format that each primitive likes
- * best: loss, other layers, optimizer and the change of formats that an update brings are not in
- * it, so a whole step takes longer. Built by tests/bench/compare.py with -ldnnl.
+ * What is timed are these layers with their optimizer: weights in the format that each primitive
+ * likes best, Adam in a plain loop on all threads, and the change of formats that an update
+ * brings. Loss and other layers are not in it, so a whole step takes longer. Built by
+ * tests/bench/compare.py with -ldnnl.
  */
 #include <dnnl.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { LAYERS_MOST = 8, ARGS_MOST = 32, CALLS_MOST = 3, ROUNDS = 31, WARM = 3, GATES = 4 };
+enum {
+    LAYERS_MOST = 8, ARGS_MOST = 32, CALLS_MOST = 3, COPIES_MOST = 2, ROUNDS = 31, WARM = 3, GATES = 4
+};
+enum { KERNEL, BIAS, RECURRENT, PARAMETERS };
 
 static void check(dnnl_status_t status, const char *what)
 {
@@ -36,8 +41,18 @@ typedef struct {
     int n;
 } Call;
 
+/* A parameter in a plain format, as it is read and updated. */
 typedef struct {
-    dnnl_memory_t kernel, recurrent, bias; /* as read, in plain formats */
+    dnnl_memory_t value, gradient;
+    Call collect;            /* the gradient from a primitive's format; no primitive: it is plain */
+    Call copy[COPIES_MOST];  /* the value into the primitives' formats */
+    int ncopy;
+    float *first, *second;   /* moments */
+    dnnl_memory_t sum;       /* what an LSTM adds its gradient to; null: there is none */
+} Parameter;
+
+typedef struct {
+    Parameter parameter[PARAMETERS];
     dnnl_memory_t dst, diff_src, arrives; /* arrives: the gradient of dst */
     Call forward, backward[CALLS_MOST];
     int nbackward;
@@ -90,22 +105,84 @@ static void fill(dnnl_memory_t m, int from_stdin)
         at[i] = (float)rand() / (float)RAND_MAX * 0.2f - 0.1f;
 }
 
-/* The same values in the format that a primitive asks for. */
-static dnnl_memory_t reordered(dnnl_memory_t from, const dnnl_memory_desc_t *to)
+static void add(Call *c, int arg, dnnl_memory_t m)
 {
-    const dnnl_memory_desc_t *d;
+    c->arg[c->n++] = (dnnl_exec_arg_t){arg, m};
+}
+
+static void run(const Call *c)
+{
+    check(dnnl_primitive_execute(c->primitive, stream, c->n, c->arg), "a layer");
+}
+
+/* ---- parameters ---- */
+
+static void reorder_new(Call *c, dnnl_memory_t from, dnnl_memory_t to)
+{
+    const dnnl_memory_desc_t *f, *t;
     dnnl_primitive_desc_t pd;
-    dnnl_primitive_t p;
-    check(dnnl_memory_get_memory_desc(from, &d), "a memory's description");
-    if (dnnl_memory_desc_equal(d, to))
-        return from;
-    dnnl_memory_t out = memory_new(to);
-    check(dnnl_reorder_primitive_desc_create(&pd, d, engine, to, engine, NULL), "a reorder");
-    check(dnnl_primitive_create(&p, pd), "a reorder");
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, out}};
-    check(dnnl_primitive_execute(p, stream, 2, args), "a reorder");
-    check(dnnl_stream_wait(stream), "waiting");
+    check(dnnl_memory_get_memory_desc(from, &f), "a memory's description");
+    check(dnnl_memory_get_memory_desc(to, &t), "a memory's description");
+    check(dnnl_reorder_primitive_desc_create(&pd, f, engine, t, engine, NULL), "a reorder");
+    check(dnnl_primitive_create(&c->primitive, pd), "a reorder");
+    add(c, DNNL_ARG_FROM, from);
+    add(c, DNNL_ARG_TO, to);
+}
+
+static int is_plain(const Parameter *p, const dnnl_memory_desc_t *d)
+{
+    const dnnl_memory_desc_t *plain;
+    check(dnnl_memory_get_memory_desc(p->value, &plain), "a memory's description");
+    return dnnl_memory_desc_equal(plain, d);
+}
+
+/* The parameter in the format that a primitive asks for. */
+static dnnl_memory_t value_in(Parameter *p, const dnnl_memory_desc_t *d)
+{
+    if (is_plain(p, d))
+        return p->value;
+    dnnl_memory_t out = memory_new(d);
+    Call *c = &p->copy[p->ncopy++];
+    reorder_new(c, p->value, out);
+    run(c);
     return out;
+}
+
+/* Room for the gradient in the format that a primitive asks for. */
+static dnnl_memory_t gradient_in(Parameter *p, const dnnl_memory_desc_t *d)
+{
+    const dnnl_memory_desc_t *plain;
+    check(dnnl_memory_get_memory_desc(p->value, &plain), "a memory's description");
+    dnnl_memory_t out = memory_new(d);
+    p->gradient = out;
+    if (!is_plain(p, d)) {
+        p->gradient = memory_new(plain);
+        reorder_new(&p->collect, out, p->gradient);
+    }
+    return out;
+}
+
+/* Adam (Kingma and Ba, 2015) with Keras's defaults. */
+static void update(Parameter *p, int step)
+{
+    size_t n, same;
+    if (p->collect.primitive)
+        run(&p->collect);
+    check(dnnl_stream_wait(stream), "waiting");
+    float *value = floats_of(p->value, &n), *gradient = floats_of(p->gradient, &same);
+    float *first = p->first, *second = p->second;
+    float rate = 0.001f * sqrtf(1 - powf(0.999f, (float)step)) / (1 - powf(0.9f, (float)step));
+#pragma omp parallel for simd
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient[i];
+        first[i] += 0.1f * (g - first[i]);
+        second[i] += 0.001f * (g * g - second[i]);
+        value[i] -= rate * first[i] / (sqrtf(second[i]) + 1e-7f);
+    }
+    for (int i = 0; i < p->ncopy; i++)
+        run(&p->copy[i]);
+    if (p->sum)
+        memset(floats_of(p->sum, &n), 0, n * sizeof(float));
 }
 
 /* ---- layers ---- */
@@ -116,11 +193,6 @@ typedef struct {
     int64_t in, units;
     int first, last;
 } Shape;
-
-static void add(Call *c, int arg, dnnl_memory_t m)
-{
-    c->arg[c->n++] = (dnnl_exec_arg_t){arg, m};
-}
 
 static const dnnl_memory_desc_t *wanted(dnnl_primitive_desc_t pd, int arg)
 {
@@ -158,19 +230,23 @@ static void lstm_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const 
     for (int i = 0; i < 2; i++) {
         add(calls[i], DNNL_ARG_SRC_LAYER, src);
         add(calls[i], DNNL_ARG_WEIGHTS_LAYER,
-            reordered(l->kernel, wanted(pds[i], DNNL_ARG_WEIGHTS_LAYER)));
+            value_in(&l->parameter[KERNEL], wanted(pds[i], DNNL_ARG_WEIGHTS_LAYER)));
         add(calls[i], DNNL_ARG_WEIGHTS_ITER,
-            reordered(l->recurrent, wanted(pds[i], DNNL_ARG_WEIGHTS_ITER)));
-        add(calls[i], DNNL_ARG_BIAS, l->bias);
+            value_in(&l->parameter[RECURRENT], wanted(pds[i], DNNL_ARG_WEIGHTS_ITER)));
+        add(calls[i], DNNL_ARG_BIAS, l->parameter[BIAS].value);
         add(calls[i], DNNL_ARG_DST_LAYER, l->dst);
         add(calls[i], DNNL_ARG_WORKSPACE, workspace);
     }
-    static const int diffs[] = {DNNL_ARG_DIFF_WEIGHTS_LAYER, DNNL_ARG_DIFF_WEIGHTS_ITER,
-                                DNNL_ARG_DIFF_BIAS};
+    static const int diffs[PARAMETERS] = {[KERNEL] = DNNL_ARG_DIFF_WEIGHTS_LAYER,
+                                          [BIAS] = DNNL_ARG_DIFF_BIAS,
+                                          [RECURRENT] = DNNL_ARG_DIFF_WEIGHTS_ITER};
     add(l->backward, DNNL_ARG_DIFF_SRC_LAYER, l->diff_src);
     add(l->backward, DNNL_ARG_DIFF_DST_LAYER, diff_dst);
-    for (int i = 0; i < 3; i++)
-        add(l->backward, diffs[i], memory_new(wanted(backward, diffs[i])));
+    for (int i = 0; i < PARAMETERS; i++) {
+        Parameter *p = &l->parameter[i];
+        p->sum = gradient_in(p, wanted(backward, diffs[i]));
+        add(l->backward, diffs[i], p->sum);
+    }
 }
 
 /* A primitive of the layer's way back, in the order of the calls. */
@@ -212,8 +288,9 @@ static void dense_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const
     l->dst = memory_new(&yd);
     l->diff_src = memory_new(&xd);
     add(&l->forward, DNNL_ARG_SRC, src);
-    add(&l->forward, DNNL_ARG_WEIGHTS, reordered(l->kernel, wanted(forward, DNNL_ARG_WEIGHTS)));
-    add(&l->forward, DNNL_ARG_BIAS, l->bias);
+    Parameter *kernel = &l->parameter[KERNEL], *bias = &l->parameter[BIAS];
+    add(&l->forward, DNNL_ARG_WEIGHTS, value_in(kernel, wanted(forward, DNNL_ARG_WEIGHTS)));
+    add(&l->forward, DNNL_ARG_BIAS, bias->value);
     add(&l->forward, DNNL_ARG_DST, l->dst);
     if (!s->last) {
         dnnl_alg_kind_t kind = dnnl_eltwise_relu_use_dst_for_bwd;
@@ -229,48 +306,49 @@ static void dense_new(Layer *l, dnnl_memory_t src, dnnl_memory_t diff_dst, const
     Call *c = back(l, &pd, &dw, forward);
     add(c, DNNL_ARG_SRC, src);
     add(c, DNNL_ARG_DIFF_DST, diff_dst);
-    add(c, DNNL_ARG_DIFF_WEIGHTS, memory_new(wanted(pd, DNNL_ARG_DIFF_WEIGHTS)));
-    add(c, DNNL_ARG_DIFF_BIAS, memory_new(&bd));
+    add(c, DNNL_ARG_DIFF_WEIGHTS, gradient_in(kernel, wanted(pd, DNNL_ARG_DIFF_WEIGHTS)));
+    add(c, DNNL_ARG_DIFF_BIAS, gradient_in(bias, &bd));
     if (s->first)
         return;
     check(dnnl_inner_product_backward_data_desc_init(&dx, &xd, &wd, &yd), "an input's gradient");
     c = back(l, &pd, &dx, forward);
-    add(c, DNNL_ARG_WEIGHTS, reordered(l->kernel, wanted(pd, DNNL_ARG_WEIGHTS)));
+    add(c, DNNL_ARG_WEIGHTS, value_in(kernel, wanted(pd, DNNL_ARG_WEIGHTS)));
     add(c, DNNL_ARG_DIFF_DST, diff_dst);
     add(c, DNNL_ARG_DIFF_SRC, l->diff_src);
 }
 
-/* Weights as they are read, in plain formats. */
+static void parameter_read(Parameter *p, dnnl_memory_desc_t d, int from_stdin)
+{
+    size_t n;
+    p->value = memory_new(&d);
+    fill(p->value, from_stdin);
+    floats_of(p->value, &n);
+    p->first = calloc(n, sizeof(float));
+    p->second = calloc(n, sizeof(float));
+    if (!p->first || !p->second) {
+        fprintf(stderr, "onednn: no memory\n");
+        exit(1);
+    }
+}
+
 static void layer_read(Layer *l, const Shape *s, int from_stdin)
 {
     int64_t in = s->in, units = s->units;
+    Parameter *kernel = &l->parameter[KERNEL], *bias = &l->parameter[BIAS];
     if (s->sizes[1] == 0) {
         int64_t w[] = {units, in};
-        dnnl_memory_desc_t wd = plain(2, w, dnnl_ba), bd = plain(1, w, dnnl_x);
-        l->kernel = memory_new(&wd);
-        l->bias = memory_new(&bd);
-        fill(l->kernel, from_stdin);
-        fill(l->bias, from_stdin);
+        parameter_read(kernel, plain(2, w, dnnl_ba), from_stdin);
+        parameter_read(bias, plain(1, w, dnnl_x), from_stdin);
         return;
     }
     int64_t w[] = {1, 1, in, GATES, units}, u[] = {1, 1, units, GATES, units};
     int64_t b[] = {1, 1, GATES, units};
-    dnnl_memory_desc_t wd = plain(5, w, dnnl_ldigo), ud = plain(5, u, dnnl_ldigo);
-    dnnl_memory_desc_t bd = plain(4, b, dnnl_ldgo);
-    l->kernel = memory_new(&wd);
-    l->recurrent = memory_new(&ud);
-    l->bias = memory_new(&bd);
-    fill(l->kernel, from_stdin);
-    fill(l->recurrent, from_stdin);
-    fill(l->bias, from_stdin);
+    parameter_read(kernel, plain(5, w, dnnl_ldigo), from_stdin);
+    parameter_read(&l->parameter[RECURRENT], plain(5, u, dnnl_ldigo), from_stdin);
+    parameter_read(bias, plain(4, b, dnnl_ldgo), from_stdin);
 }
 
 /* ---- steps ---- */
-
-static void run(const Call *c)
-{
-    check(dnnl_primitive_execute(c->primitive, stream, c->n, c->arg), "a layer");
-}
 
 static double seconds(void)
 {
@@ -286,7 +364,7 @@ static int by_value(const void *a, const void *b)
 }
 
 /* The median of ROUNDS steps, or of those that fit into eight seconds. */
-static double median_step(const Layer *layer, int n)
+static double median_step(Layer *layer, int n)
 {
     double t[ROUNDS + WARM], begun = seconds();
     int k = 0;
@@ -297,6 +375,10 @@ static double median_step(const Layer *layer, int n)
         for (int i = n - 1; i >= 0; i--)
             for (int j = 0; j < layer[i].nbackward; j++)
                 run(&layer[i].backward[j]);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < PARAMETERS; j++)
+                if (layer[i].parameter[j].value)
+                    update(&layer[i].parameter[j], k + 1);
         check(dnnl_stream_wait(stream), "waiting");
         t[k++] = seconds() - start;
     }
