@@ -20,8 +20,8 @@ static bool read_options(Deploy *d)
         return error_at(diag, nowhere, "--emit %s: expected llvm or asm", emit);
     if (emit && option_on(o, OPT_shared))
         return error_at(diag, nowhere, "--emit and --shared exclude each other");
-    if (option_on(o, OPT_python) && (!option_on(o, OPT_shared) || option_on(o, OPT_stream)))
-        return error_at(diag, nowhere, "--python goes with --shared, without --stream");
+    if (option_on(o, OPT_python) && !option_on(o, OPT_shared))
+        return error_at(diag, nowhere, "--python goes with --shared");
     d->spec.form = !emit ? FORM_object : emit[0] == 'l' ? FORM_llvm : FORM_asm;
     return web_check(d) && option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
            option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
@@ -86,17 +86,45 @@ static bool ends_with(const char *s, const char *ending)
     return n > m && strcmp(s + n - m, ending) == 0;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* With --python: NAME.py in the folder of the library. */
 static bool write_python(Deploy *d, const char *library)
 {
-    const char *slash = strrchr(library, '/');
+    const char *name = base_name(library);
     if (!option_on(d->job->options, OPT_python))
         return true;
     char *text = deploy_python(d, library);
     Bytes all = {text, strlen(text)};
     return file_write(d->job->diag, nowhere,
-                      arena_printf(d->arena, "%.*s%s.py", slash ? (int)(slash - library) + 1 : 0,
-                                   library, d->unit->name), &all, 1);
+                      arena_printf(d->arena, "%.*s%s.py", (int)(name - library), library,
+                                   d->unit->name), &all, 1);
+}
+
+/* Where the object goes; null after a report. Beside NAME.py, Python would take NAME.so for the
+ * module of that name. */
+static const char *out_name(const Deploy *d)
+{
+    const Options *o = d->job->options;
+    const char *name = d->unit->name, *out = o->value[OPT_out];
+    const char *ending = option_on(o, OPT_shared)      ? ".so"
+                         : d->spec.form == FORM_llvm ? ".ll"
+                         : d->spec.form == FORM_asm  ? ".s"
+                                                     : ".o";
+    if (!out)
+        return arena_printf(d->arena, "%s%s%s", option_on(o, OPT_python) ? "lib" : "", name,
+                            ending);
+    if (option_on(o, OPT_python) &&
+        strcmp(base_name(out), arena_printf(d->arena, "%s.so", name)) == 0) {
+        error_at(d->job->diag, nowhere, "--python: Python would import %s.so in place of %s.py: "
+                 "call it lib%s.so", name, name, name);
+        return NULL;
+    }
+    return out;
 }
 
 static bool write_files(Deploy *d)
@@ -104,12 +132,9 @@ static bool write_files(Deploy *d)
     Job *j = d->job;
     const Options *o = j->options;
     bool shared = option_on(o, OPT_shared);
-    const char *out = o->value[OPT_out], *ending = shared                        ? ".so"
-                                                   : d->spec.form == FORM_llvm ? ".ll"
-                                                   : d->spec.form == FORM_asm  ? ".s"
-                                                                               : ".o";
+    const char *out = out_name(d);
     if (!out)
-        out = arena_printf(d->arena, "%s%s", d->unit->name, ending);
+        return false;
     const char *header = sibling(d->arena, out, ".h");
     char *text = deploy_header(d);
     Bytes head = {text, strlen(text)};

@@ -101,11 +101,18 @@ void size_report(const Deploy *d);
 /* ---- header.c ---- */
 
 char *deploy_header(const Deploy *d);
-char *deploy_info(const Deploy *d);
+
+/* ---- deploy_json.c ---- */
+
+/* The value's text with jansson's flags, in the arena; takes the value. */
+char *deploy_json(Arena *a, json_t *value, size_t flags);
 /* Ports as NAME_info() tells of them. */
 json_t *deploy_ports_json(const Deploy *d, const Port *p, int n);
-/* The value's text, in the arena; takes the value. */
-char *deploy_json(Arena *a, json_t *value);
+/* The text of NAME_info(). */
+char *deploy_info(const Deploy *d);
+/* How an entry is called: {"arguments": kinds in their order, "in", "out": [{"name", "type": by
+ * the table, "dims": extents of a row, "still": with steps, the same for all}]}. */
+json_t *deploy_entry_json(const Deploy *d, const ObjectEntry *e, const char *const type[NDTYPE]);
 
 /* python.c: the text of NAME.py, a class that calls the shared library. */
 char *deploy_python(const Deploy *d, const char *library);

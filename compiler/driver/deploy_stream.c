@@ -2,14 +2,22 @@
  * caller's state holds what is remembered and, behind it, the steps' workspace. */
 #include "driver/deploy.h"
 
-static bool *still_inputs(Deploy *d, const ObjectEntry *e, const Stream *s)
+#include <string.h>
+
+/* ObjectEntry.axis of the step's ports. */
+static int *time_axes(Deploy *d, const ObjectEntry *e, const Stream *s)
 {
-    bool *still = NEW_ARRAY(d->arena, bool, e->nin + 1);
+    int *axis = NEW_ARRAY(d->arena, int, e->nin + e->nout);
     for (int i = 0; i < e->nin; i++)
         for (int k = 0; k < s->step->inputs.n; k++)
             if (graph_find_input(s->step, ROLE_data, e->in[i].name) == s->step->inputs.at[k])
-                still[i] = s->input_axis[k] < 0;
-    return still;
+                axis[i] = s->input_axis[k];
+    for (int i = 0; i < e->nout; i++)
+        for (int k = 0; k < s->step->outputs.n; k++)
+            if (s->step->outputs.at[k].role == ROLE_result &&
+                strcmp(s->step->outputs.at[k].name, e->out[i].name) == 0)
+                axis[e->nin + i] = s->output_axis[k];
+    return axis;
 }
 
 static void add_state(Deploy *d, const Graph *reset)
@@ -47,7 +55,7 @@ bool deploy_stream(Deploy *d)
                        .arg = {ARG_params, ARG_stream, ARG_in, ARG_out, ARG_steps}};
     run.nin = deploy_ports(d->arena, step, ROLE_data, &run.in);
     run.nout = deploy_ports(d->arena, step, ROLE_result, &run.out);
-    run.still = still_inputs(d, &run, &s);
+    run.axis = time_axes(d, &run, &s);
     if (!s.reset->inputs.n) /* nothing of it depends on them */
         reset.arg[0] = ARG_stream, reset.arg[1] = ARG_none;
     add_state(d, s.reset);

@@ -1,9 +1,8 @@
-/* The header that is written beside an object, and what the object tells of itself. */
+/* The header that is written beside an object. */
 #include "driver/deploy.h"
 #include "packed.h"
 
 #include <ctype.h>
-#include <jansson.h>
 #include <string.h>
 
 /* ---- words of C ---- */
@@ -334,7 +333,7 @@ static void add_stream(const Deploy *d, Text *t, const ObjectEntry *e)
     add_prototype(d, t, &once, false);
     text_add(t, "/* A number of steps: arrays hold them one after the other");
     for (int i = 0; i < e->nin; i++)
-        if (e->still[i])
+        if (e->axis[i] < 0)
             text_add(t, "; %s is the same for all", e->in[i].name);
     text_add(t, " */\n");
     add_prototype(d, t, e, false);
@@ -412,52 +411,4 @@ char *deploy_header(const Deploy *d)
              d->spec.name);
     text_add(&t, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
     return text_string(&t);
-}
-
-/* ---- NAME_info() ---- */
-
-char *deploy_json(Arena *a, json_t *value)
-{
-    size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT);
-    char *text = arena_alloc(a, size + 1);
-    json_dumpb(value, text, size, JSON_COMPACT);
-    text[size] = 0;
-    json_decref(value);
-    return text;
-}
-
-json_t *deploy_ports_json(const Deploy *d, const Port *p, int n)
-{
-    json_t *all = json_array();
-    for (int i = 0; i < n; i++) {
-        json_t *dims = json_array();
-        for (int k = 1; k < p[i].shape.rank; k++) {
-            Dim e = p[i].shape.d[k];
-            if (e.sym >= SYM_length && e.mul == 1 && e.add == 0 && e.div == 1)
-                json_array_append_new(dims, json_string(d->length_name[e.sym]));
-            else
-                json_array_append_new(dims, json_integer(dim_value(e, d->spec.lengths)));
-        }
-        json_array_append_new(all, json_pack("{s:s,s:s,s:o}", "name", p[i].name, "dtype",
-                                             dtype_name(p[i].dtype), "shape", dims));
-    }
-    return all;
-}
-
-char *deploy_info(const Deploy *d)
-{
-    const ObjectEntry *e = &d->entries.at[0];
-    json_t *root = json_object();
-    json_object_set_new(root, "model", json_string(d->spec.name));
-    json_object_set_new(root, "weft", json_string(weft_version));
-    json_object_set_new(root, "hash", json_string(job_hash(d->job, d->arena)));
-    json_object_set_new(root, "batch", json_integer(d->batch));
-    json_object_set_new(root, "inputs", deploy_ports_json(d, e->in, e->nin));
-    json_object_set_new(root, "outputs", deploy_ports_json(d, e->out, e->nout));
-    const DataSchema *data = d->unit->data;
-    json_t *classes = json_array();
-    for (int i = 0; data && data->classes && i < data->nclass; i++)
-        json_array_append_new(classes, json_string(data->classes[i]));
-    json_object_set_new(root, "classes", classes);
-    return deploy_json(d->arena, root);
 }

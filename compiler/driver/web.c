@@ -27,49 +27,10 @@ bool web_check(const Deploy *d)
 
 /* ---- what the loader knows of the model ---- */
 
-static const char *array_type(Dtype dt)
-{
-    static const char *const names[NDTYPE] = {
-        [DT_f32] = "Float32Array", [DT_f64] = "Float64Array", [DT_i32] = "Int32Array",
-        [DT_u8] = "Uint8Array",    [DT_i8] = "Int8Array",     [DT_i16] = "Int16Array",
-        [DT_bool] = "Uint8Array"};
-    return names[dt];
-}
-
-/* Name, array and extents of a row: numbers, or floor((mul * length + add) / div). */
-static json_t *ports_layout(const Deploy *d, const Port *p, int n)
-{
-    json_t *all = json_array();
-    for (int i = 0; i < n; i++) {
-        json_t *dims = json_array();
-        for (int k = 1; k < p[i].shape.rank; k++) {
-            Dim e = p[i].shape.d[k];
-            json_array_append_new(dims, e.sym == SYM_none
-                                            ? json_integer(e.add)
-                                            : json_pack("{s:s,s:I,s:I,s:i}", "length",
-                                                        d->length_name[e.sym], "mul",
-                                                        (json_int_t)e.mul, "add",
-                                                        (json_int_t)e.add, "div", (int)e.div));
-        }
-        json_array_append_new(all, json_pack("{s:s,s:s,s:o}", "name", p[i].name, "array",
-                                             array_type(p[i].dtype), "dims", dims));
-    }
-    return all;
-}
-
-static json_t *entry_layout(const Deploy *d, const ObjectEntry *e)
-{
-    static const char *const kinds[] = {[ARG_state] = "state", [ARG_in] = "in", [ARG_out] = "out",
-                                        [ARG_n] = "n", [ARG_lengths] = "lengths",
-                                        [ARG_workspace] = "workspace"};
-    json_t *arguments = json_array();
-    for (int i = 0; e->arg[i] != ARG_none; i++)
-        if (e->arg[i] != ARG_params) /* they are embedded */
-            json_array_append_new(arguments, json_string(kinds[e->arg[i]]));
-    return json_pack("{s:o,s:o,s:o,s:o}", "name",
-                     json_sprintf("%s_%s", d->spec.name, e->name), "arguments", arguments, "in",
-                     ports_layout(d, e->in, e->nin), "out", ports_layout(d, e->out, e->nout));
-}
+static const char *const array_type[NDTYPE] = {
+    [DT_f32] = "Float32Array", [DT_f64] = "Float64Array", [DT_i32] = "Int32Array",
+    [DT_u8] = "Uint8Array",    [DT_i8] = "Int8Array",     [DT_i16] = "Int16Array",
+    [DT_bool] = "Uint8Array"};
 
 static json_t *lengths_json(const Deploy *d)
 {
@@ -83,8 +44,12 @@ static json_t *lengths_json(const Deploy *d)
 static json_t *layout_json(const Deploy *d)
 {
     json_t *entries = json_array();
-    for (int i = 0; i < d->entries.n; i++)
-        json_array_append_new(entries, entry_layout(d, &d->entries.at[i]));
+    for (int i = 0; i < d->entries.n; i++) {
+        json_t *entry = deploy_entry_json(d, &d->entries.at[i], array_type);
+        json_object_set_new(entry, "name",
+                            json_sprintf("%s_%s", d->spec.name, d->entries.at[i].name));
+        json_array_append_new(entries, entry);
+    }
     return json_pack("{s:I,s:I,s:I,s:o,s:o,s:o}", "batch", (json_int_t)d->batch, "workspace",
                      (json_int_t)deploy_workspace(d), "state",
                      (json_int_t)d->spec.blob[BLOB_state].bytes, "reset",
@@ -126,7 +91,7 @@ static void add_types(const Deploy *d, Text *t)
         text_add(t, " %s: Values;", predict->in[i].name);
     text_add(t, " }\nexport interface Outputs {");
     for (int i = 0; i < predict->nout; i++)
-        text_add(t, " %s: %s;", predict->out[i].name, array_type(predict->out[i].dtype));
+        text_add(t, " %s: %s;", predict->out[i].name, array_type[predict->out[i].dtype]);
     text_add(t, " }\n/** As the data store them. */\nexport interface Fields {");
     for (int i = 0; i < predict->nin; i++) { /* what no transform makes */
         bool made = false;
@@ -163,8 +128,10 @@ static Bytes file_text(const Deploy *d, const char *name, const char *rest)
         text_add(&t, "// %s: a model compiled by weft %s for %s.\n", d->spec.name, weft_version,
                  d->spec.target);
     if (strcmp(ending, ".js") == 0) {
-        text_add(&t, "export const info = %s;\n", deploy_json(d->arena, info_json(d)));
-        text_add(&t, "const layout = %s;\n\n", deploy_json(d->arena, layout_json(d)));
+        text_add(&t, "export const info = %s;\n",
+                 deploy_json(d->arena, info_json(d), JSON_COMPACT));
+        text_add(&t, "const layout = %s;\n\n",
+                 deploy_json(d->arena, layout_json(d), JSON_COMPACT));
     } else if (strcmp(ending, ".ts") == 0) {
         add_types(d, &t);
     }

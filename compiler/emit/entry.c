@@ -399,7 +399,7 @@ static void next_step(Making *k, V ws)
     Emit *e = k->e;
     const ObjectEntry *en = k->entry;
     for (int i = 0; i < en->nin + en->nout; i++) {
-        if (i < en->nin && en->still[i])
+        if (i < en->nin && en->axis[i] < 0)
             continue;
         int64_t bytes = row_bytes(k, i < en->nin ? &en->in[i] : &en->out[i - en->nin]);
         V at = load_word(e, ws, CONTROL_ports + i, e->ptr);

@@ -64,7 +64,8 @@ typedef struct {
     ObjectVariant variant[VARIANTS_MOST];
     int nin, nout;
     const Port *in, *out;             /* ROLE_data and ROLE_result, in the order of arguments */
-    const bool *still;                /* with ARG_steps: by `in`, the same for all steps */
+    const int *axis;                  /* with ARG_steps: by `in`, then `out`, that of time, of
+                                         extent 1; -1: the same for all steps, or of the newest */
     const char *once;                 /* with ARG_steps: the name without, of one step */
     double rate;                      /* what the argument is divided by */
     bool trains;                      /* steps are counted; a loss that is not finite changes

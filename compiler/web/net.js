@@ -34,7 +34,7 @@ class Net {
         for (const entry of layout.entries)
             for (const port of [...entry.in, ...entry.out])
                 this.#place.set(port, take(elements(port, layout.lengths) * layout.batch *
-                                           globalThis[port.array].BYTES_PER_ELEMENT));
+                                           globalThis[port.type].BYTES_PER_ELEMENT));
         this.#workspace = take(layout.workspace);
         this.#state = take(layout.state);
         const more = end - wasm.memory.buffer.byteLength;
@@ -72,7 +72,7 @@ class Net {
     }
 
     #view(port, count) {
-        return new globalThis[port.array](this.#wasm.memory.buffer, this.#place.get(port), count);
+        return new globalThis[port.type](this.#wasm.memory.buffer, this.#place.get(port), count);
     }
 
     #call(entry, values, options) {

@@ -14,26 +14,7 @@ weft 1 train tiny.model $ENGINE --set train.validation_split=1.5
 err_has 'validation_split'
 
 # A loss that is not finite names the operation that made it.
-cat >nan.model <<'END'
-data hand = digits(train=64, test=16) {
-    image = image / 255
-    label = one_hot(label, 10)
-}
-
-model nan {
-    input image[28, 28]
-    x = image -> Flatten()
-    output y = log(sum(x) - 500) * x -> Dense(10, activation=softmax)
-}
-
-train {
-    data       = hand
-    target     = label
-    loss       = categorical_crossentropy
-    batch_size = 16
-    epochs     = 1
-}
-END
+nan_model
 weft 1 train nan.model $ENGINE --run-dir bad
 err_has 'nan.model:9:[0-9]+: error: the loss is NaN in epoch 1, step 1.*log'
 lacks bad/last.safetensors

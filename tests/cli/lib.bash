@@ -74,3 +74,27 @@ train {
 }
 END
 }
+
+# A model whose first loss is NaN, because of the log in line 9.
+nan_model() {
+    cat >nan.model <<'END'
+data hand = digits(train=64, test=16) {
+    image = image / 255
+    label = one_hot(label, 10)
+}
+
+model nan {
+    input image[28, 28]
+    x = image -> Flatten()
+    output y = log(sum(x) - 500) * x -> Dense(10, activation=softmax)
+}
+
+train {
+    data       = hand
+    target     = label
+    loss       = categorical_crossentropy
+    batch_size = 16
+    epochs     = 1
+}
+END
+}

@@ -58,24 +58,6 @@ weft 1 profile plain.model
 err_has 'plain.model has no train block: there is no step to profile'
 weft 1 profile
 err_has 'weft profile takes one FILE.model, found 0 arguments'
-cat >nan.model <<'END'
-data hand = digits(train=64, test=16) {
-    image = image / 255
-    label = one_hot(label, 10)
-}
-
-model nan {
-    input image[28, 28]
-    x = image -> Flatten()
-    output y = log(sum(x) - 500) * x -> Dense(10, activation=softmax)
-}
-
-train {
-    data       = hand
-    target     = label
-    loss       = categorical_crossentropy
-    batch_size = 16
-}
-END
+nan_model
 weft 1 profile nan.model
 err_has "the first batch's loss is not finite: there is no whole step to profile"

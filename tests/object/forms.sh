@@ -2,8 +2,7 @@
 # transforms, what it takes.
 source "$(dirname "$0")/lib.bash"
 fitted_net
-head -c 15680 "$WEFT" >raw
-{ printf '\0\0\010\003\0\0\0\024\0\0\0\034\0\0\0\034'; cat raw; } >raw.idx
+twenty_pictures
 weft 0 predict run raw.idx --quiet --no-cache --out y.npy
 
 # answers WHAT FILE...: linked with these the program gives what weft predict gives.

@@ -32,43 +32,32 @@ same_answers() {
     tail -c "$(wc -c <y.bin)" y.npy | cmp -s - y.bin || fail "object and JIT have other bits"
 }
 
-# A network of two recurrent layers, trained: net.model and run.
+# trained_net SAMPLES EPOCHS TRANSFORM LAYERS...: a network for digits, trained: net.model and run.
 trained_net() {
-    cat >net.model <<'END'
-data hand = digits(train=200, test=20, seed=1) { image = image / 255 }
+    local samples=$1 epochs=$2 transform=$3
+    shift 3
+    cat >net.model <<END
+data hand = digits(train=$samples, test=20, seed=1) { image = $transform }
 
 model net {
     input image[28, 28]
-    LSTM(20, return_sequences=true)
-    GRU(12)
+$(printf '    %s\n' "$@")
     Dense(10, activation=softmax)
 }
 
 train {
     data = hand; target = label; loss = sparse_categorical_crossentropy
-    optimizer = Adam(0.003); epochs = 1; batch_size = 50
+    optimizer = Adam(0.003); epochs = $epochs; batch_size = 50
 }
 END
     weft 0 train net.model --quiet --run-dir run
 }
 
-# A small network on data with fitted statistics, trained: net.model and run.
-fitted_net() {
-    cat >net.model <<'END'
-data hand = digits(train=200, test=20, seed=1) {
-    image = standardize(image / 255, axis=none)
+# Twenty pictures of bytes, which are the program's own: raw, raw.idx.
+twenty_pictures() {
+    head -c 15680 "$WEFT" >raw
+    { printf '\0\0\010\003\0\0\0\024\0\0\0\034\0\0\0\034'; cat raw; } >raw.idx
 }
 
-model net {
-    input image[28, 28]
-    LSTM(12)
-    Dense(10, activation=softmax)
-}
-
-train {
-    data = hand; target = label; loss = sparse_categorical_crossentropy
-    optimizer = Adam(0.003); epochs = 1; batch_size = 50
-}
-END
-    weft 0 train net.model --quiet --run-dir run
-}
+# A small network on data with fitted statistics.
+fitted_net() { trained_net 200 1 'standardize(image / 255, axis=none)' 'LSTM(12)'; }

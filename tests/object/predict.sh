@@ -1,6 +1,6 @@
 # predict of objects: C and C++ programs, two compilers, the bits of weft predict.
 source "$(dirname "$0")/lib.bash"
-trained_net
+trained_net 200 1 'image / 255' 'LSTM(20, return_sequences=true)' 'GRU(12)'
 for batch in 1 8 32 70; do
     weft 0 compile run --batch $batch -o net.o
     nothing_missing net.o net

@@ -26,6 +26,7 @@ END
 { printf '\0\0\010\003\0\0\0\346\0\0\0\034\0\0\0\034'; head -c 180320 "$WEFT"; } >x.idx
 { printf '\0\0\010\001\0\0\0\346'; for i in $(seq 23); do printf '\0\1\2\3\4\5\6\7\10\11'; done; } >y.idx
 weft 0 train net.model --quiet --run-dir run
+weft 0 train net.model --quiet --epochs 2 --run-dir half
 weft 0 predict net.model --weights run/last.safetensors x.idx --quiet --no-cache --out y.npy
 weft 0 pack net.model --weights run/last.safetensors -o packed
 mkdir trained
@@ -93,9 +94,50 @@ other.save("saved")
 assert open("saved", "rb").read() == open("packed", "rb").read()
 open("packed", "ab").write(b"!")
 refused(Error, "load: a file that is cut off, or longer than it should be", other.load, "packed")
+assert net.steps == 21 and net.epoch == 0 and net.seed == 7
+
+# Files: weft's continue here, to the bit; ours are read by weft, and by another Net.
+def weights():
+    return b"".join(v.tobytes() for v in net.parameters.values())
+final = weights()
+net.load("half/last.safetensors")
+assert net.steps == 10 and weights() != final
+for epoch in range(2, 4):
+    net.epoch = epoch
+    for i in range(0, len(x), net.batch):
+        net.train_step(x[i:i + net.batch], y[i:i + net.batch])
+assert all(net.parameters[name].tobytes() ==
+           raw[8 + size + at["data_offsets"][0]:8 + size + at["data_offsets"][1]]
+           for name, at in head.items() if name in net.parameters)
+net.save("own.safetensors")
+other = Net()
+other.load("own.safetensors")
+assert other.steps == 20 and other.epoch == 3 and other.seed == 7
+for n in (net, other):
+    n.train_step(x[:50], y[:50])
+assert weights() == b"".join(v.tobytes() for v in other.parameters.values())
+other.load("run/best.safetensors")
+kept = weights()
+for change, message in ((lambda h: h.pop("dense/bias"), "there is no dense/bias"),
+                        (lambda h: h.update(extra=h["dense/bias"]), "the model has no extra"),
+                        (lambda h: h["dense/bias"].update(shape=[2, 5]),
+                         "dense/bias has the shape (2, 5), expected (10,)"),
+                        (lambda h: h["dense/bias"].update(dtype="Q9"), "no safetensors file")):
+    changed = json.loads(raw[8:8 + size])
+    change(changed)
+    text = json.dumps(changed).encode()
+    open("bad.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + raw[8 + size:])
+    refused(ValueError, "bad.safetensors: ", net.load, "bad.safetensors")
+    refused(ValueError, message, net.load, "bad.safetensors")
+assert weights() == kept
+refused(AttributeError, "without --stream", net.step, x[0])
+refused(AttributeError, "without --stream", net.stream)
 assert Net(seed=8).parameters["dense/kernel"].tobytes() != Net().parameters["dense/kernel"].tobytes()
 END
 "$python" use.py >out 2>err || fail "a class that trains"
+same_bits own.safetensors run/last.safetensors
+weft 0 predict net.model --weights own.safetensors x.idx --quiet --no-cache --out y2.npy
+cmp -s y.npy y2.npy || fail "saved weights give other answers"
 
 # Embedded weights, a run-time length and an output that goes with it.
 cat >own.model <<'END'
@@ -130,21 +172,71 @@ except AttributeError as error:
     assert "without --train" in str(error)
 else:
     raise AssertionError("it trains")
-try:
-    net.load("x.npy")
-except AttributeError as error:
-    assert "without --no-embed or --train" in str(error)
-else:
-    raise AssertionError("constants are loaded")
 END
 "$python" use.py >out 2>err || fail "a class with a run-time length"
 weft 0 predict run2 x.npy --quiet --no-cache --out y.npy
 tail -c "$(wc -c <y.bin)" y.npy | cmp -s - y.bin || fail "other bits than weft predict"
 
+# Streams: steps, blocks and copies give the bits of whole sequences.
+cat >flow.model <<'END'
+model flow { input x[time, 2]; GRU(5, return_sequences=true); Conv1D(3, 3, padding=causal); LSTM(4) }
+data d = generate(64) { x = normal(0, 1, [9, 2]); y = normal(0, 1, [4]) }
+train { data = d; target = y; loss = mse; epochs = 1 }
+END
+weft 0 train flow.model --quiet --run-dir flowing
+mkdir streams
+weft 0 compile flowing --stream --time 20 --shared --python -o streams/libembedded.so
+mv streams/flow.py streams/embedded.py
+weft 0 compile flowing --stream --train --time 20 --shared --python -o streams/libflow.so
+weft 0 compile flowing --stream --no-embed --shared --python -o streams/libalone.so
+mv streams/flow.py streams/alone.py
+weft 0 compile flowing --stream --train --time 20 --shared --python -o streams/libflow.so
+cat >use.py <<'END'
+import sys
+import numpy as np
+sys.path.insert(0, "streams")
+import alone, embedded, flow
+x = np.random.default_rng(1).normal(size=(17, 2)).astype(np.float32)
+want = [embedded.Net().predict(x[None, :i + 1])[0].tobytes() for i in range(17)]
+nets = [embedded.Net(), flow.Net(), alone.Net()]
+nets[2].load("flowing/best.safetensors")
+for net in nets:
+    assert [net.step(row).tobytes() for row in x] == want
+    net.reset()
+    first, second = net.run(x[:9]), net.stream()
+    assert first.shape == (9, 4) and [row.tobytes() for row in first] == want[:9]
+    assert net.run(x[:0]).shape == (0, 4) and second.step(x[0]).tobytes() == want[0]
+    fork = net._stream.copy()
+    assert [row.tobytes() for row in net.run(x[9:])] == want[9:]
+    assert [fork.step(row).tobytes() for row in x[9:]] == want[9:]
+    for given in (x, x[None, 0], x[0, :1]):
+        try:
+            net.step(given)
+        except ValueError as error:
+            assert "x: shape (2) is expected" in str(error), str(error)
+        else:
+            raise AssertionError("not refused")
+nets[1].train_step(np.zeros((3, 9, 2)), np.ones((3, 4)))
+nets[1].reset()
+assert nets[1].step(x[0]).tobytes() != want[0]
+for what in (lambda: nets[2].predict(x[None]), lambda: nets[0].save("x"), lambda: nets[0].load("x")):
+    try:
+        what()
+    except AttributeError as error:
+        assert "--time" in str(error) or "without --no-embed" in str(error)
+    else:
+        raise AssertionError("not refused")
+END
+"$python" use.py >out 2>err || fail "a class with streams"
+
 weft 1 compile run2 --python -o x.o
-err_has '--python goes with --shared, without --stream'
-weft 1 compile run2 --python --shared --stream -o x.so
-err_has '--python goes with --shared, without --stream'
+err_has '--python goes with --shared'
+weft 1 compile run2 --time 12 --shared --python -o ./own.so
+err_has "--python: Python would import own.so in place of own.py: call it libown.so"
+lacks own.so
+weft 0 compile run2 --time 12 --shared --python
+exists libown.so
+"$python" -c 'import own; own.Net().self_test()' || fail "a library under its own name"
 mkdir -p taken/own.py
 weft 1 compile run2 --time 12 --python --shared -o taken/libown.so
 err_has "cannot write 'taken/own.py'"

@@ -2,7 +2,7 @@
 source "$(dirname "$0")/lib.bash"
 : "${TARGETS:?the program that knows how to run what}"
 readonly rows=5
-trained_net
+trained_net 200 1 'image / 255' 'LSTM(20, return_sequences=true)' 'GRU(12)'
 weft 0 compile run --batch 8 -o net.o
 build gcc predict.c net image output '28, 28'
 ./program $rows x.npy want.bin || fail "the program fails here"

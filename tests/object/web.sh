@@ -1,22 +1,6 @@
 # --web: the loader's answers in node, a page in headless Chromium that knows drawn digits, messages.
 source "$(dirname "$0")/lib.bash"
-cat >net.model <<'END'
-data hand = digits(train=6000, test=20, seed=1) {
-    image = standardize(image / 255, axis=none)
-}
-
-model net {
-    input image[28, 28]
-    LSTM(40)
-    Dense(10, activation=softmax)
-}
-
-train {
-    data = hand; target = label; loss = sparse_categorical_crossentropy
-    optimizer = Adam(0.003); epochs = 6; batch_size = 50
-}
-END
-weft 0 train net.model --quiet --run-dir run
+trained_net 6000 6 'standardize(image / 255, axis=none)' 'LSTM(40)'
 weft 1 compile net.model --no-embed --web page
 err_has '--web and --no-embed exclude each other'
 weft 1 compile run --web page
@@ -47,8 +31,7 @@ err_has "cannot write 'full/net.js'"
 [ "$(ls -A full)" = net.js ] || fail "left behind: $(ls -A full)"
 
 command -v node >/dev/null || { echo "no node here: the loader is not run"; exit 77; }
-head -c 15680 "$WEFT" >raw
-{ printf '\0\0\010\003\0\0\0\024\0\0\0\034\0\0\0\034'; cat raw; } >raw.idx
+twenty_pictures
 weft 0 predict run raw.idx --quiet --no-cache --out y.npy
 tail -c 800 y.npy >want.bin
 for options in '--target wasm32' '--target wasm32 --features +simd128' \
