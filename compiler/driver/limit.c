@@ -3,8 +3,8 @@
  * Nothing is changed where the step fits as it is. Else the loops over time forget what they
  * saved and make it again, segment by segment; of the lengths of segments around the root of
  * the number of steps, which balances the carries kept against a segment's values, the one that
- * needs least is taken, as the lay-out itself says. Making a loop's values again costs the same
- * for each; so then loops are left as they were, those that save least first, while it fits.
+ * needs least is taken, as the lay-out itself says. Then loops are left as they were while it
+ * fits, those first that cost most to go through again (ir/cost.h).
  */
 #include "driver/memory.h"
 
@@ -102,17 +102,28 @@ static bool fits(const MemoryChoice *c, const Trial *t)
     return memory_total(&t->memory) <= c->limit;
 }
 
+/* The loop that costs most to go through again and was not tried; -1: none. */
+static int costliest(const MemoryChoice *c, const bool *tried)
+{
+    int at = -1;
+    for (int i = 0; i < c->before.found.n; i++)
+        if (!tried[i] && c->after.of[i].again &&
+            (at < 0 || c->before.found.loop[i].again > c->before.found.loop[at].again))
+            at = i;
+    return at;
+}
+
 /* Loops go back to what they were while the rest will do. */
 static bool leave_loops(Job *j, MemoryChoice *c)
 {
     enum { TRIALS = 12 };
-    int left = TRIALS;
-    for (int i = 0; i < c->before.found.n && left > 0; i++) {
+    bool tried[SEGMENT_LOOPS] = {false};
+    if (c->before.found.n == 1)
+        return true;
+    for (int left = TRIALS, i; left > 0 && (i = costliest(c, tried)) >= 0; left--) {
         Trial t = c->after;
-        if (!t.of[i].again || c->before.found.n == 1)
-            continue;
         t.of[i] = (Segment){0};
-        left--;
+        tried[i] = true;
         if (!try(j, &t))
             return false;
         if (fits(c, &t))

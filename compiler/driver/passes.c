@@ -120,6 +120,12 @@ static bool run_sink(Runner *r)
     return true;
 }
 
+static bool run_recompute(Runner *r)
+{
+    pass_recompute(r->graph);
+    return true;
+}
+
 static bool run_segment(Runner *r)
 {
     SegmentsFound *found = r->options->found;
@@ -269,8 +275,8 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
 {
     static const Pass step[] = {PASS_forward, PASS_simplify, PASS_grad,     PASS_optimizer,
                                 PASS_simplify, PASS_concat,  PASS_sink,     PASS_simplify,
-                                PASS_segment,  PASS_defer,   PASS_simplify, PASS_bfloat16,
-                                PASS_layout};
+                                PASS_recompute, PASS_segment, PASS_defer,   PASS_simplify,
+                                PASS_bfloat16, PASS_layout};
     static const Pass infer[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
                                  PASS_sink,    PASS_simplify, PASS_bfloat16, PASS_layout};
     static const Pass stream[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,

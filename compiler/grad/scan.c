@@ -5,12 +5,9 @@
  *                   values of that step                   (stacked), sums for d constants
  *
  * The body is differentiated like any graph, into a new body. A forward value
- * that a rule asks for is an input sequence or constant again, or computed again
- * where that is cheap (sums, products of elements, comparisons, views), or else
- * stacked by the forward scan: results of products, reductions, transcendental
- * functions, random numbers, inner scans, and the carries as a step found them.
- * A sum with a product in it is stacked itself, so that the products remain one
- * chain.
+ * that a rule asks for is an input sequence or constant again, or else stacked by
+ * the forward scan, the carries as a step found them. Which stacks pay, and what is
+ * rather computed again, is pass_recompute's choice.
  *
  * A sum over the batch that reaches a constant is a carry [S, ...] that its
  * product continues; the shards are added after the loop. pass_defer turns such
@@ -39,44 +36,10 @@ typedef struct Saved {
 
 /* ---- forward values ---- */
 
-/* A sum with a product among its first few operands. */
-static bool is_product_sum(const Node *n, int depth)
+/* Numbers, indices and views are written again; their operands are had like other values. */
+static bool is_written_again(const Node *n)
 {
-    if (n->op == OP_contract)
-        return true;
-    if (depth == 0 || (n->op != OP_add && n->op != OP_sub))
-        return false;
-    return is_product_sum(n->in[0], depth - 1) || is_product_sum(n->in[1], depth - 1);
-}
-
-static bool is_cheap(const Node *n)
-{
-    switch (n->op) {
-    case OP_exp:
-    case OP_expm1:
-    case OP_log:
-    case OP_log1p:
-    case OP_sqrt:
-    case OP_tanh:
-    case OP_sigmoid:
-    case OP_softplus:
-    case OP_erf:
-    case OP_sin:
-    case OP_cos:
-    case OP_probit:
-    case OP_div:
-    case OP_pow:
-    case OP_mod:
-        return false;
-    case OP_pad:
-    case OP_concat:
-        return true;
-    default:
-        break;
-    }
     OpKind kind = op_info[n->op].kind;
-    if (kind == KIND_map)
-        return !is_product_sum(n, 4);
     return kind == KIND_leaf || kind == KIND_view;
 }
 
@@ -127,7 +90,7 @@ static Node *recompute(Diff *d, const Node *n)
     return node_new(d->to, n->op, n->span, in, n->nin, n->attr, n->nattr);
 }
 
-/* The stack is explicit: a body may hold a long chain of cheap nodes. */
+/* The stack is explicit: views may be a long chain. */
 Node *diff_value(Diff *d, Node *n)
 {
     Saved *s = d->saved;
@@ -146,7 +109,7 @@ Node *diff_value(Diff *d, Node *n)
                 s->value.at[x->id] = s->value.at[x->in[0]->id];
             } else if (x->op == OP_input) {
                 s->value.at[x->id] = value_of_input(d, x);
-            } else if (!is_cheap(x)) {
+            } else if (!is_written_again(x)) {
                 s->value.at[x->id] = bind(d, &s->seqs, x, NULL);
             } else if ((operand = missing_operand(d, x))) {
                 list_push(d->arena, &stack, operand);

@@ -14,6 +14,9 @@ void pass_concat(Graph *g);
 /* Slices move towards the leaves: slice(a + b) = slice a + slice b, and a slice
  * of a product's output is the product with a slice of its operand. Exact. */
 void pass_sink(Graph *g);
+/* What the gradient of a loop reads of the loop's values is saved or computed again from what
+ * is saved, as costs less (ir/cost.h). Exact. */
+void pass_recompute(Graph *g);
 /* The loops of gradients, in order, go through time in segments of plan[i].steps steps (0, or
  * beyond the plan's n: as many as pay; the loop's length or more: it stays whole); with `again`
  * the values that the forward loop saves are made again, segment by segment, in place of being
@@ -25,6 +28,7 @@ enum { SEGMENT_LOOPS = 64 };
 typedef struct {
     Node *backward, *forward; /* forward: whose values it reads and can make again, or null */
     int64_t length;           /* in steps; 0: known at run time only */
+    double again;             /* what all of forward costs once more (ir/cost.h); 0: no forward */
     bool may;                 /* be cut into segments */
 } SegmentLoop;
 /* A number of steps near `about`, one that divides the length where there is one. */

@@ -56,6 +56,9 @@ bool prune_scans(Graph *g);
 /* The index of the scan's result that stacks `n`, a node of its body: an
  * existing one, or one added. */
 int scan_stack(Node *scan, Node *n);
+/* All steps of a value, [N, T, ...] or [T, ...], of the graph around a scan: what its body has
+ * of them in each step, an input that is there or one added. */
+Node *scan_sequence(Node *scan, Node *value);
 
 /* A constant seen from a scan's body, or a view of one, made in the graph
  * around it; null where it is neither. */

@@ -224,3 +224,29 @@ int scan_stack(Node *scan, Node *n)
     graph_output(body, ROLE_body, arena_printf(body->arena, "stack_%d", body->outputs.n), n);
     return body->outputs.n - 1;
 }
+
+Node *scan_sequence(Node *scan, Node *value)
+{
+    Graph *g = scan->graph, *body = scan->body;
+    int ncarry = (int)attr_int(scan, ATTR_ncarry, 0), nseq = (int)attr_int(scan, ATTR_nseq, 0);
+    int at = ncarry + nseq, axis = shape_has_batch(&value->shape);
+    for (int i = ncarry; i < at; i++)
+        if (scan->in[i] == value)
+            return body->inputs.at[i];
+    Shape step = value->shape;
+    step.rank--;
+    memmove(step.d + axis, step.d + axis + 1, sizeof(Dim) * (size_t)(step.rank - axis));
+    const char *name = arena_printf(g->arena, "step_%d", at);
+    Node *input = graph_input(body, ROLE_body, name, value->dtype, step, value->span);
+    Node **in = NEW_ARRAY(g->arena, Node *, scan->nin + 1);
+    memcpy(in, scan->in, sizeof(Node *) * (size_t)at);
+    memcpy(in + at + 1, scan->in + at, sizeof(Node *) * (size_t)(scan->nin - at));
+    in[at] = value;
+    scan->in = in;
+    scan->nin++;
+    memmove(body->inputs.at + at + 1, body->inputs.at + at,
+            sizeof(Node *) * (size_t)(body->inputs.n - 1 - at));
+    body->inputs.at[at] = input;
+    set_int(scan, ATTR_nseq, nseq + 1);
+    return input;
+}

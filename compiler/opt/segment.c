@@ -28,6 +28,7 @@
  */
 #include "opt/opt.h"
 
+#include "ir/cost.h"
 #include "opt/rewrite.h"
 
 #include <string.h>
@@ -389,15 +390,15 @@ int64_t segment_near(int64_t length, double about)
 
 /* Segments that cost nothing pay where all steps together are beyond a core's own cache and one
  * segment's are within. A segment also reads and writes the sums over the batch once: it has as
- * many steps as make that the smaller part. Sizes are of the graph alone, no machine's. */
+ * many steps as make that the smaller part. */
 static Segment own_choice(const SegmentLoop *l)
 {
-    enum { WITHIN = 1 << 20, BEYOND = 8 << 20, FEWEST = 8, SEGMENTS = 3 };
+    enum { FEWEST = 8, SEGMENTS = 3 };
     double sums, step = step_bytes(l->backward, &sums);
     Segment s = {0, false};
-    if (!l->may || step * (double)l->length < BEYOND)
+    if (!l->may || cost_level(step * (double)l->length) < LEVEL_memory)
         return s;
-    double about = WITHIN / step;
+    double about = COST_WITHIN / step;
     if (about < 4 * sums / step)
         about = 4 * sums / step;
     if (about < FEWEST)
@@ -444,6 +445,7 @@ int segment_loops(Arena *a, Graph *g, SegmentLoop *loop, int most)
         if (!dim_const(length_of(back), &l->length))
             l->length = 0;
         l->may = l->length > 1 && has_rank(back);
+        l->again = l->forward ? cost_graph(l->forward->body) * (double)l->length : 0;
     }
     return n;
 }

@@ -295,8 +295,8 @@ static inline void segments(Graph *g)
 
 static const PassRow pipeline[] = {
     {"simplify", pass_simplify, false}, {"concat", pass_concat, false}, {"sink", pass_sink, true},
-    {"simplify.2", pass_simplify, false}, {"segment", segments, true}, {"defer", pass_defer, true},
-    {"simplify.3", pass_simplify, false},
+    {"simplify.2", pass_simplify, false}, {"recompute", pass_recompute, true},
+    {"segment", segments, true}, {"defer", pass_defer, true}, {"simplify.3", pass_simplify, false},
 };
 enum { NPIPELINE = sizeof pipeline / sizeof *pipeline };
 

@@ -69,7 +69,8 @@ typedef struct {
 
 static const PassRow passes[] = {
     {"simplify", pass_simplify, NULL}, {"concat", pass_concat, NULL}, {"sink", pass_sink, NULL},
-    {"segment", segments, NULL}, {"defer", pass_defer, NULL}, {"layout", columns, NULL},
+    {"recompute", pass_recompute, NULL}, {"segment", segments, NULL},
+    {"defer", pass_defer, NULL}, {"layout", columns, NULL},
     {"layout_rows", rows, NULL},
     {"observe", observe, NULL}, {"quantize", quantize, NULL}, {"stream", NULL, step},
     {"stream/block", NULL, block},
