@@ -217,27 +217,30 @@ static Node *sunk(Graph *g, Node *x, Node *slice)
 
 /* ---- reshapes ---- */
 
-/* x's shape `s`, seen as an elementwise operand of shape `from`, when that becomes `to`, which
- * has the same axes but for those of one element. */
+/* An operand's shape `s` when an elementwise result of shape `from` becomes `to`, which has the
+ * same axes but for those of one element. */
 static Shape operand_reshaped(const Shape *s, const Shape *from, const Shape *to)
 {
     Shape out = {.rank = 0};
-    Dim d[RANK_MOST];
-    int i = from->rank - 1, j, skip = from->rank - s->rank;
-    for (j = to->rank - 1; j >= 0; j--) {
-        if (dim_is(to->d[j], 1)) {
-            d[j] = dim_int(1);
-            continue;
+    bool begun = false; /* the operand has one of the axes so far */
+    if (s->rank == 0)
+        return out;
+    for (int i = 0, j = 0; j < to->rank; j++) {
+        Dim d = dim_int(1);
+        if (!dim_is(to->d[j], 1)) {
+            while (dim_is(from->d[i], 1))
+                i++;
+            int axis = operand_axis(s, from, i++);
+            if (axis < 0 && !begun) { /* it begins behind this axis */
+                out.rank = 0;
+                continue;
+            }
+            begun = true;
+            if (axis >= 0)
+                d = s->d[axis];
         }
-        while (i >= 0 && dim_is(from->d[i], 1))
-            i--;
-        if (i < skip)
-            break;
-        d[j] = s->d[i - skip];
-        i--;
+        out.d[out.rank++] = d;
     }
-    for (j++; j < to->rank; j++)
-        out.d[out.rank++] = d[j];
     return out;
 }
 
