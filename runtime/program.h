@@ -12,6 +12,7 @@ typedef struct {
     int64_t n;               /* rows of the batch */
     int64_t row0, rows;      /* the block: its first row, how many are real */
     int64_t first;           /* 1: the first block of its shard */
+    int64_t ends;            /* set by compiled code: the block is its shard's last, an ENDS_ */
     int64_t unit;            /* parameter phase: which chunk */
     int64_t shards;
     const int64_t *order;    /* row -> sample, null: the same */
@@ -24,9 +25,11 @@ typedef struct {
     char *buffer[];
 } Frame;
 
-enum { FRAME_n, FRAME_row0, FRAME_rows, FRAME_first, FRAME_unit, FRAME_shards, FRAME_order,
-       FRAME_lengths, FRAME_t, FRAME_count = FRAME_t + LOOPS_MOST,
+enum { FRAME_n, FRAME_row0, FRAME_rows, FRAME_first, FRAME_ends, FRAME_unit, FRAME_shards,
+       FRAME_order, FRAME_lengths, FRAME_t, FRAME_count = FRAME_t + LOOPS_MOST,
        FRAME_log = FRAME_count + LOOPS_MOST, FRAME_log_count, FRAME_log_most, FRAME_buffer };
+
+enum { ENDS_none, ENDS_first, ENDS_later }; /* no shard; the batch's first; another */
 
 typedef void (*KernelFn)(Frame *);
 

@@ -59,11 +59,29 @@ static void add_read(Fused *f, Part *p, const Nest *nest, Node *n, const Node *b
         add_access(f, &p->reads, base->place, by);
 }
 
+/* The operands of a step's operation, or of one turned around before. */
+static void operand_accesses(Fused *f, Part *p, const Step *s)
+{
+    for (int i = 0; s->node && s->kind != STEP_transpose && i < s->node->nin; i++) {
+        int operand = i - (attr_int(s->node, ATTR_acc, 0) != 0);
+        bool turned = operand >= 0 && operand < 2 && s->across[operand].buffer;
+        if (turned)
+            add_access(f, &p->reads, s->across[operand], s->node);
+        else
+            add_read(f, p, NULL, s->node->in[i], s->node);
+    }
+}
+
 static void nest_accesses(Fused *f, Part *p, const Nest *nest)
 {
-    for (int i = 0; i < nest->nodes.n; i++)
+    for (int i = 0; i < nest->nodes.n; i++) {
+        if (INFO(nest->nodes.at[i])->whole) {
+            operand_accesses(f, p, INFO(nest->nodes.at[i])->whole);
+            continue;
+        }
         for (int j = 0; j < nest->nodes.at[i]->nin; j++)
             add_read(f, p, nest, nest->nodes.at[i]->in[j], nest->nodes.at[i]);
+    }
     for (int i = 0; i < nest->stores.n; i++) {
         const Store *s = &nest->stores.at[i];
         bool own = INFO(s->value)->nest == nest;
@@ -72,7 +90,7 @@ static void nest_accesses(Fused *f, Part *p, const Nest *nest)
     }
 }
 
-/* Of a step that is no nest: the operands of its operation, or of one turned around before. */
+/* Of a step that is no nest. */
 static void step_accesses(Fused *f, Part *p, const Step *s)
 {
     Place outside = {.buffer = s->outside, .loop = -1};
@@ -82,14 +100,7 @@ static void step_accesses(Fused *f, Part *p, const Step *s)
         add_access(f, &p->reads, s->place, NULL);
     if (s->kind == STEP_transpose)
         add_read(f, p, NULL, s->node, NULL);
-    for (int i = 0; s->node && s->kind != STEP_transpose && i < s->node->nin; i++) {
-        int operand = i - (attr_int(s->node, ATTR_acc, 0) != 0);
-        bool turned = operand >= 0 && operand < 2 && s->across[operand].buffer;
-        if (turned)
-            add_access(f, &p->reads, s->across[operand], s->node);
-        else
-            add_read(f, p, NULL, s->node->in[i], s->node);
-    }
+    operand_accesses(f, p, s);
     add_access(f, &p->stores, s->kind == STEP_store ? outside : s->place,
                s->kind == STEP_transpose ? NULL : s->node);
 }

@@ -26,6 +26,8 @@ typedef struct {
     int64_t m;                       /* its extent */
     V from, to;                      /* panel: rounds of outer[0] that it holds */
     V panel_row;                     /* panel: of this round's first row */
+    V low, high;                     /* total: the kept label's range in this unit */
+    V back;                          /* total: from the result to the unit's place in it */
 } Batch;
 
 static Node *operand_of(const Batch *b, int o)
@@ -103,10 +105,29 @@ static V row_splat(Emit *e, const Batch *b, int o, V row)
     return splat(e, v);
 }
 
+/* The strip of an index, counted as an axis more, and the index in it. A tile of a step with
+ * a total does not reach over a strip's end. */
+static Ix strip_enter(Emit *e, const Batch *b, Ix m, Ix *strip, int *rank)
+{
+    V each = const_i64(e, PANEL_WIDTH), from = m.v;
+    int64_t c = m.c;
+    ++*rank;
+    if (!from) {
+        *strip = ix_const(c / PANEL_WIDTH);
+        return ix_const(c % PANEL_WIDTH);
+    }
+    if (!b->s->total) {
+        from = ix_value(e, m);
+        c = 0;
+    }
+    *strip = ix_of(LLVMBuildUDiv(e->b, from, each, ""));
+    return (Ix){LLVMBuildURem(e->b, from, each, ""), c, 0};
+}
+
 /* `width` values of the operand across the lanes, at label m and this row. */
 static V row_vector(Emit *e, const Batch *b, int o, V row, Ix m)
 {
-    Ix at[RANK_MOST + 1] = {{0}};
+    Ix at[RANK_MOST + 2] = {{0}};
     int rank = b->c.term[0].rank[o] - 1;
     operand_index(e, b, o, at);
     if (e->k->columns) {
@@ -115,9 +136,11 @@ static V row_vector(Emit *e, const Batch *b, int o, V row, Ix m)
         e->row = ix_of(row);
         return value_at(e, operand_of(b, o), at);
     }
+    const Place *p = &b->s->across[o];
+    if (p->buffer->strips)
+        m = strip_enter(e, b, m, &at[rank - 1], &rank);
     at[rank - 1] = ix_of(row);
     at[rank] = m;
-    const Place *p = &b->s->across[o];
     Shape shape = p->buffer->shape;
     LLVMTypeRef t = type_memory(e, p->buffer->dtype);
     Ix linear = ix_linear(e, &shape, at, buffer_last(e, p->buffer));
@@ -130,7 +153,8 @@ static Ix out_linear(Emit *e, const Batch *b)
     Ix at[RANK_MOST];
     for (int i = 1; i < b->c.nout; i++)
         at[i - 1] = b->label[i];
-    return ix_linear(e, &shape, at, 0);
+    Ix linear = ix_linear(e, &shape, at, 0);
+    return b->back ? ix_add(e, linear, ix_of(b->back)) : linear;
 }
 
 typedef struct { int rows, vectors, tail; V acc[64]; Ix m, k; } OutTile;
@@ -267,6 +291,21 @@ static void fill_panel(Emit *e, Batch *b, const OutTile *t)
         loop_end(e, &l, NULL);
 }
 
+/* Only the tile's last vector can reach over the end. */
+static V load_masked_tail(Emit *e, const OutTile *t, int i, LLVMTypeRef vector, V at, V mask)
+{
+    return mask && (i + 1) % t->vectors == 0 ? masked_load(e, vector, at, mask)
+                                             : load_plain(e, vector, at);
+}
+
+static void store_masked_tail(Emit *e, const OutTile *t, int i, V value, V at, V mask)
+{
+    if (mask && (i + 1) % t->vectors == 0)
+        masked_store(e, value, at, mask);
+    else
+        store_plain(e, value, at);
+}
+
 /* The tile's sums so far: nothing in a shard's first block. */
 static void begin_fresh(Emit *e, OutTile *t, const V *at, V mask, LLVMTypeRef vector)
 {
@@ -279,8 +318,7 @@ static void begin_fresh(Emit *e, OutTile *t, const V *at, V mask, LLVMTypeRef ve
     LLVMBuildCondBr(e->b, first, sums, more);
     LLVMPositionBuilderAtEnd(e->b, more);
     for (int i = 0; i < n; i++)
-        old[i] = mask && (i + 1) % t->vectors == 0 ? masked_load(e, vector, at[i], mask)
-                                                   : load_plain(e, vector, at[i]);
+        old[i] = load_masked_tail(e, t, i, vector, at[i], mask);
     LLVMBuildBr(e->b, sums);
     LLVMPositionBuilderAtEnd(e->b, sums);
     for (int i = 0; i < n; i++) {
@@ -290,12 +328,44 @@ static void begin_fresh(Emit *e, OutTile *t, const V *at, V mask, LLVMTypeRef ve
     }
 }
 
+/* The tile at the end of a block: its shard's sums wait for the next block, or go into the
+ * total: the first shard's as they are, others added in order. */
+static void end_block(Emit *e, const Batch *b, const OutTile *t, const V *at, V mask,
+                      LLVMTypeRef vector)
+{
+    LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(e->cx, e->fn, "on");
+    LLVMBasicBlockRef add = LLVMAppendBasicBlockInContext(e->cx, e->fn, "add");
+    LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->cx, e->fn, "next");
+    V ends = frame_word(e, FRAME_ends);
+    V goes_on = LLVMBuildICmp(e->b, LLVMIntEQ, ends, const_i64(e, ENDS_none), "");
+    V first = LLVMBuildICmp(e->b, LLVMIntEQ, ends, const_i64(e, ENDS_first), "");
+    V part = frame_pointer(e, FRAME_buffer + b->s->place.buffer->id);
+    V total = frame_pointer(e, FRAME_buffer + b->s->total->id);
+    V apart = LLVMBuildSub(e->b, LLVMBuildPtrToInt(e->b, total, e->index, ""),
+                           LLVMBuildPtrToInt(e->b, part, e->index, ""), "");
+    int n = t->rows * t->vectors;
+    LLVMBuildCondBr(e->b, goes_on, on, add);
+    LLVMPositionBuilderAtEnd(e->b, on);
+    for (int i = 0; i < n; i++)
+        store_masked_tail(e, t, i, t->acc[i], at[i], mask);
+    LLVMBuildBr(e->b, next);
+    LLVMPositionBuilderAtEnd(e->b, add);
+    for (int i = 0; i < n; i++) {
+        V to = LLVMBuildInBoundsGEP2(e->b, e->i8, at[i], &apart, 1, "");
+        V old = load_masked_tail(e, t, i, vector, to, mask);
+        V sum = LLVMBuildFAdd(e->b, old, t->acc[i], "");
+        store_masked_tail(e, t, i, LLVMBuildSelect(e->b, first, t->acc[i], sum, ""), to, mask);
+    }
+    LLVMBuildBr(e->b, next);
+    LLVMPositionBuilderAtEnd(e->b, next);
+}
+
 static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
 {
     LLVMTypeRef element = type_memory(e, b->n->dtype), vector = type_lanes(e, element);
     V at[64], mask = NULL;
     bool masked = b->vector >= 0 && b->m % e->width;
-    if (masked) { /* only the tile's last vector can reach over the end */
+    if (masked) {
         Ix rest = ix_const(b->m - t->m.c - (int64_t)(t->vectors - 1) * e->width);
         V limit = const_i64(e, rest.c);
         if (t->m.v)
@@ -310,20 +380,15 @@ static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
             int i = r * t->vectors + v;
             at[i] = at_offset(e, element, place_base(e, &b->s->place), out_linear(e, b));
             if (!b->s->fresh)
-                t->acc[i] = masked && v == t->vectors - 1 ? masked_load(e, vector, at[i], mask)
-                                                          : load_plain(e, vector, at[i]);
+                t->acc[i] = load_masked_tail(e, t, i, vector, at[i], mask);
         }
     if (b->s->fresh)
         begin_fresh(e, t, at, mask, vector);
     sum_loops(e, b, t, b->around);
-    for (int r = 0; r < t->rows; r++)
-        for (int v = 0; v < t->vectors; v++) {
-            int i = r * t->vectors + v;
-            if (masked && v == t->vectors - 1)
-                masked_store(e, t->acc[i], at[i], mask);
-            else
-                store_plain(e, t->acc[i], at[i]);
-        }
+    if (b->s->total)
+        end_block(e, b, t, at, mask, vector);
+    for (int i = 0; !b->s->total && i < t->rows * t->vectors; i++)
+        store_masked_tail(e, t, i, t->acc[i], at[i], mask);
 }
 
 /* The kept labels' loops, the last one by the tile's rows. */
@@ -348,7 +413,10 @@ static void keep_loops(Emit *e, Batch *b, OutTile *t, int level)
     if (!known || whole) {
         Loop l;
         V to = known ? const_i64(e, whole) : dim_emit(e, b->extent[label]);
-        V i = loop_begin(e, &l, const_i64(e, 0), to, by, NULL, 0);
+        if (b->low)
+            to = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, b->high, to, ""), b->high,
+                                 to, "");
+        V i = loop_begin(e, &l, b->low ? b->low : const_i64(e, 0), to, by, NULL, 0);
         b->label[label] = t->k = ix_of(i);
         t->rows = last ? (int)by : rows;
         if (last)
@@ -358,9 +426,14 @@ static void keep_loops(Emit *e, Batch *b, OutTile *t, int level)
         loop_end(e, &l, NULL);
     }
     if (known && count > whole) {
+        Loop l;
+        if (b->low) /* once, in the last unit */
+            loop_begin(e, &l, const_i64(e, whole), b->high, by, NULL, 0);
         b->label[label] = t->k = ix_const(whole);
         t->rows = (int)(count - whole);
         emit_out_tile(e, b, t);
+        if (b->low)
+            loop_end(e, &l, NULL);
     }
     t->rows = rows;
 }
@@ -405,9 +478,13 @@ static void choose_tile(const Emit *e, Batch *b, int *rows, int *vectors)
         dim_const(b->extent[b->keep[b->nkeep - 1]], &k);
     double least = 1e30;
     *rows = *vectors = 1;
-    int most = b->s->panel ? PANEL_WIDTH / e->width : 8;
+    int most = b->s->panel || b->s->total ? PANEL_WIDTH / e->width : 8;
+    if (b->s->total && k > UNIT_ROWS)
+        k = UNIT_ROWS;
     for (int nv = 1; nv <= most && nv <= v; nv++)
         for (int r = 1; r <= k && r * nv + nv + 1 <= e->registers; r++) {
+            if (b->s->total && most % nv) /* strips are read tile by tile */
+                continue;
             int64_t tiles = ((k + r - 1) / r) * ((v + nv - 1) / nv);
             double fma = (double)k * (double)v, loads = (double)tiles * (r + nv);
             double latency = (double)tiles * 8; /* a chain's latency: fma in flight at least */
@@ -478,7 +555,7 @@ static void emit_vectors(Emit *e, Batch *b)
     loop_end(e, &l, NULL);
 }
 
-V batch_emit(Emit *e, const Step *s)
+static Batch *batch_of(const Emit *e, const Step *s)
 {
     Batch *b = NEW(e->arena, Batch);
     b->s = s;
@@ -493,11 +570,38 @@ V batch_emit(Emit *e, const Step *s)
     b->fold = b->nkeep > 0;
     if (b->vector >= 0 && !dim_const(b->extent[b->vector], &b->m))
         bug("a product's axis across the lanes has an extent known only at run time");
+    return b;
+}
+
+int64_t batch_unit_rows(const Emit *e, const Step *s)
+{
+    int rows, vectors;
+    choose_tile(e, batch_of(e, s), &rows, &vectors);
+    return UNIT_ROWS / rows * rows;
+}
+
+/* The rows of the result that are this call's. */
+static void enter_unit(Emit *e, Batch *b)
+{
+    int64_t each = batch_unit_rows(e, b->s);
+    V extent = dim_emit(e, b->extent[b->keep[0]]), row = const_i64(e, -b->m);
+    b->low = LLVMBuildMul(e->b, frame_word(e, FRAME_unit), const_i64(e, each), "");
+    b->high = LLVMBuildAdd(e->b, b->low, const_i64(e, each), "");
+    V less = LLVMBuildICmp(e->b, LLVMIntSLT, b->high, extent, "");
+    b->high = LLVMBuildSelect(e->b, less, b->high, extent, "");
+    b->back = LLVMBuildMul(e->b, b->low, row, "");
+}
+
+V batch_emit(Emit *e, const Step *s)
+{
+    Batch *b = batch_of(e, s);
     Mode mode = e->k->columns ? MODE_columns : b->vector >= 0 ? MODE_lanes : MODE_scalar;
     if (!function_begin(e, step_name(e->arena, s), mode, true))
         return e->fn;
     if (b->vector < 0)
         e->lanes = 1;
+    if (s->total)
+        enter_unit(e, b);
     /* Windows read the same rows for every tap: one line of them after the other
      * stays in the cache through all tiles, which wait in memory meanwhile. */
     Loop l[LABELS_MOST];

@@ -64,6 +64,7 @@ typedef struct {
     V fn, frame, mask;     /* mask: lanes that exist, null for all */
     LLVMBasicBlockRef entry;
     const Nest *nest;
+    V unit_begin;          /* flat: the first element of the unit */
     V *memo;               /* [local * points + point]; a point: an index and a part */
     int points, point;
     int first_part, nparts;/* the parts of the tile at hand */
@@ -95,6 +96,7 @@ typedef struct { LLVMBasicBlockRef block; Mode mode; int lanes; } Elsewhere;
 Elsewhere entry_enter(Emit *e, Mode mode);
 void entry_leave(Emit *e, Elsewhere back);
 V block_rows_emit(Emit *e, V n);             /* block_rows of n, which is 1 at least */
+V shard_rows_emit(Emit *e, V n);             /* shard_rows */
 V frame_word(Emit *e, int word);             /* an index, in the entry block, cached */
 V frame_pointer(Emit *e, int word);
 void frame_store(Emit *e, V word, V value);  /* here */
@@ -184,6 +186,8 @@ void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], i
 bool contract_joins(const Node *a, const Node *b);
 /* Each emits a function and returns it. */
 V batch_emit(Emit *e, const Step *s);
+/* Rows of the result that a call makes, of a step with a total. */
+int64_t batch_unit_rows(const Emit *e, const Step *s);
 V transpose_emit(Emit *e, const Step *s);
 V pack_emit(Emit *e, const Step *s);
 /* Transposes width x width values in place. */
@@ -208,8 +212,13 @@ void points_emit(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int points);
  * where that does not fit. */
 V columns_sum(Emit *e, Node *n, const Ix *index, Ix count, V (*at)(Emit *, Node *, const Ix *, Ix));
 /* Chunks of a parameter nest: each is one call. */
-int64_t nest_units(const Nest *nest);
+int64_t nest_units(const Emit *e, const Nest *nest);
 enum { CHUNK = 8192 };
+/* A flat nest at the elements of its unit, `each` in every one. */
+void flat_emit(Emit *e, const Nest *nest, int64_t each);
+/* whole.c: a flat nest that makes products over the batch itself. */
+V whole_emit(Emit *e, const Step *s);
+int64_t whole_units(const Emit *e, const Nest *nest);
 /* The function of a row phase, or, for a parameter phase, one for each step;
  * names[i] and units[i] belong to it. Returns their number. */
 int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t *units,

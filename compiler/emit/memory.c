@@ -20,8 +20,11 @@ static Ix slot_count(Emit *e, const Buffer *b)
 /* The executor lays out blocks and shards in whole cache lines. */
 V store_bytes_emit(Emit *e, const Buffer *b)
 {
-    Ix bytes = ix_scale(e, slot_count(e, b), ix_const((int64_t)dtype_size(b->dtype) * b->slots *
-                                                      (b->lanes ? e->k->rows : 1)));
+    Ix bytes = ix_const((int64_t)dtype_size(b->dtype) * b->slots * (b->lanes ? e->k->rows : 1));
+    int64_t last = buffer_last(e, b);
+    for (int i = 0; i < b->shape.rank; i++)
+        bytes = ix_scale(e, bytes, last && i == b->shape.rank - 1 ? ix_const(last)
+                                                                  : ix_dim(e, b->shape.d[i]));
     return LLVMBuildAnd(e->b, ix_value(e, ix_add(e, bytes, ix_const(63))), const_i64(e, -64), "");
 }
 

@@ -115,7 +115,7 @@ void points_emit(Emit *e, const Nest *nest, Ix (*index)[RANK_MOST], int points)
         point_enter(e, e->point);
         for (int i = 0; i < nest->nodes.n; i++) {
             Node *n = nest->nodes.at[i];
-            if (is_product(n))
+            if (is_product(n) || INFO(n)->whole)
                 continue;
             debug_line(e, n->span);
             e->memo[i * points + e->point] = value_compute(e, n, index[e->point]);
@@ -175,22 +175,25 @@ static int64_t domain_count(const Nest *nest)
     return count;
 }
 
-int64_t nest_units(const Nest *nest)
+int64_t nest_units(const Emit *e, const Nest *nest)
 {
+    if (kernel_has_whole(nest))
+        return whole_units(e, nest);
     return nest->flat ? (domain_count(nest) + CHUNK - 1) / CHUNK : 1;
 }
 
-static void emit_flat(Emit *e, const Nest *nest)
+void flat_emit(Emit *e, const Nest *nest, int64_t each)
 {
     int64_t count = domain_count(nest);
-    V begin = LLVMBuildMul(e->b, frame_word(e, FRAME_unit), const_i64(e, CHUNK), "");
-    V end = LLVMBuildAdd(e->b, begin, const_i64(e, CHUNK), "");
+    V begin = LLVMBuildMul(e->b, frame_word(e, FRAME_unit), const_i64(e, each), "");
+    V end = LLVMBuildAdd(e->b, begin, const_i64(e, each), "");
+    e->unit_begin = begin;
     V total = const_i64(e, count);
     end = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, end, total, ""), end, total, "");
     Loop l;
     V i = loop_begin(e, &l, begin, end, e->width, NULL, 0);
-    if (count % e->width)
-        e->mask = lanes_below(e, LLVMBuildSub(e->b, total, i, ""));
+    if (count % e->width || each % e->width)
+        e->mask = lanes_below(e, LLVMBuildSub(e->b, end, i, ""));
     Ix index[RANK_MOST] = {{i, 0, 0}};
     emit_tile(e, nest, index, 1, 1);
     loop_end(e, &l, NULL);
@@ -201,6 +204,8 @@ V nest_emit(Emit *e, const Step *s, bool rows)
 {
     const Nest *nest = s->nest;
     int group = largest_group(nest);
+    if (kernel_has_whole(nest))
+        return whole_emit(e, s);
     e->span = nest->span;
     Mode mode = rows ? (e->k->columns ? MODE_columns : MODE_lanes)
                      : (nest->flat ? MODE_flat : MODE_scalar);
@@ -224,7 +229,7 @@ V nest_emit(Emit *e, const Step *s, bool rows)
             tile = tile_rows(e, group, nparts, extent);
     }
     if (nest->flat)
-        emit_flat(e, nest);
+        flat_emit(e, nest, CHUNK);
     else
         emit_axes(e, nest, index, 0, tile, nparts);
     function_end(e);

@@ -82,7 +82,7 @@ int phase_emit(Emit *e, const Phase *p, int number, const char **names, int64_t 
     for (int i = 0; i < p->steps.n; i++) {
         const Step *s = p->steps.at[i];
         names[i] = arena_strdup(e->arena, LLVMGetValueName2(make_function(e, s, false), &length));
-        units[i] = s->kind == STEP_nest      ? nest_units(s->nest)
+        units[i] = s->kind == STEP_nest      ? nest_units(e, s->nest)
                    : s->kind == STEP_scatter ? SCATTER_PARTS
                    : s->kind == STEP_pack    ? PACK_PARTS
                                              : 1;

@@ -268,7 +268,7 @@ static void exchange_group(Emit *e, const Step *s, const Ix *index, V m, V part,
     int rank = shape_inner(&s->node->shape).rank;
     Shape to = s->place.buffer->shape;
     V row[64], row0 = LLVMBuildMul(e->b, part, const_i64(e, e->width), "");
-    Ix at[RANK_MOST + 1];
+    Ix at[RANK_MOST + 2];
     memcpy(at, index, sizeof(Ix) * (size_t)rank);
     e->part_offset = row0;
     for (int i = 0; i < e->width; i++) {
@@ -283,6 +283,11 @@ static void exchange_group(Emit *e, const Step *s, const Ix *index, V m, V part,
     }
     e->part_offset = NULL;
     exchange_emit(e, row);
+    if (s->place.buffer->strips) {
+        at[rank - 1] = ix_of(LLVMBuildUDiv(e->b, m, const_i64(e, PANEL_WIDTH), ""));
+        m = LLVMBuildURem(e->b, m, const_i64(e, PANEL_WIDTH), "");
+        rank++;
+    }
     for (int i = 0; i < e->width; i++) {
         at[rank - 1] = (Ix){row0, i, 0};
         at[rank] = ix_of(m);

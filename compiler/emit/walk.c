@@ -103,7 +103,7 @@ V block_rows_emit(Emit *e, V n)
     return LLVMBuildSelect(e->b, many, room, quotient_up(e, n, quotient_up(e, n, room)), "");
 }
 
-static V shard_rows_emit(Emit *e, V n)
+V shard_rows_emit(Emit *e, V n)
 {
     V blocks = LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, n, const_i64(e, ONE_BLOCK_MOST - 1), ""),
                              const_i64(e, ONE_BLOCK_MOST), "");

@@ -47,6 +47,7 @@ typedef struct {
     int slots;        /* copies one after the other: a carry has two */
     int port;         /* MEM_port: which, else -1 */
     bool pad_last;    /* the last axis is stored in whole vectors */
+    bool strips;      /* an operand across the lanes: [.. last / PANEL_WIDTH][row][PANEL_WIDTH] */
     bool packed;      /* as products read it (STEP_pack): rows an odd number of cache lines
                          apart; columns: the last axis in vectors, each with all that
                          stands before it: [last / width][...][width] */
@@ -112,6 +113,9 @@ struct Step {
     bool fresh;            /* STEP_batch: in a shard's first block the sums begin at 0, whatever
                               lies there; else they go on from what does */
     Buffer *panel;         /* STEP_batch: for a part of that operand; null: read as it lies */
+    Buffer *total;         /* STEP_batch: where a thread adds up the shards' sums, for UNIT_ROWS
+                              rows of the result; null: each shard keeps its own. `place` then
+                              holds a shard's sums between two blocks */
     Place place;           /* what is read, written or zeroed */
     int port;              /* STEP_load, STEP_store */
     Buffer *outside;       /* the same: the caller's memory */
@@ -148,6 +152,7 @@ typedef struct {
     LIST(Buffer *) buffers;
     LIST(KernelPort) ports;
     LIST(Phase *) phases;
+    bool *apart;           /* by node: products over the batch that are made shard by shard */
     int nkernel;
     int loss_port;         /* -1: none */
     int loss_phase, loss_level; /* behind which the loss is known */
@@ -165,6 +170,7 @@ typedef struct {
     const void *seq; /* that sequence */
     Place place;
     int local;       /* its number in its nest */
+    Step *whole;     /* a product over the batch that the nest of its sum makes: how */
     void *memo;      /* a scan's stacks */
 } NodeInfo;
 
@@ -176,6 +182,8 @@ typedef struct {
 Kernel *kernel_lower(Arena *a, Graph *g, int block);
 /* The node whose storage a read of n ends at: through views and loop edges. */
 Node *kernel_base(Node *n);
+/* Does the nest make products over the batch itself (NodeInfo.whole)? */
+bool kernel_has_whole(const Nest *nest);
 /* Fills in first and last of the buffers (a part of kernel_lower). */
 void kernel_lifetimes(Kernel *k);
 /* The name of a kernel: "k3_h_t_", of its kind, number and result. */
@@ -194,6 +202,7 @@ char *kernel_text(Arena *a, const Kernel *k);
 /* Is it index arithmetic only? */
 bool kernel_is_view(const Node *n);
 enum { PANEL_ROWS = 128, PANEL_WIDTH = 64 }; /* of Step.panel */
+enum { UNIT_ROWS = 24 }; /* of Step.total */
 enum { COLUMN_TILE = 8 }; /* columns: rows of a register tile at most */
 /* Leading axes that no index counts: 1 where axis 0 is N or S, else 0. */
 int kernel_lead(const Node *n);

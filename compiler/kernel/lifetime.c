@@ -85,6 +85,18 @@ static void visit_loop(Walk *w, Step *s)
     w->round = outer;
 }
 
+/* A product that the nest makes: what it reads, and its room. */
+static void visit_whole(Walk *w, const Step *s)
+{
+    for (int o = 0; o < 2; o++)
+        if (s->across[o].buffer)
+            use(w, s->across[o].buffer, false);
+        else
+            read_value(w, NULL, s->node->in[o]);
+    use(w, s->place.buffer, true);
+    use(w, s->total, true);
+}
+
 static void visit(Walk *w, Step *s)
 {
     s->time = ++w->step;
@@ -100,7 +112,10 @@ static void visit(Walk *w, Step *s)
     else if (s->node)
         read_inputs(w, NULL, s->node);
     for (int i = 0; s->nest && i < s->nest->nodes.n; i++)
-        read_inputs(w, s->nest, s->nest->nodes.at[i]);
+        if (INFO(s->nest->nodes.at[i])->whole)
+            visit_whole(w, INFO(s->nest->nodes.at[i])->whole);
+        else
+            read_inputs(w, s->nest, s->nest->nodes.at[i]);
     for (int i = 0; s->nest && i < s->nest->stores.n; i++)
         read_value(w, s->nest, s->nest->stores.at[i].value);
     use(w, s->place.buffer, s->kind != STEP_store);

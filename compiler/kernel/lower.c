@@ -31,8 +31,7 @@ static void lower_input(Seq *q, Node *n)
     }
 }
 
-/* A step that makes n, in n's place. */
-static Step *lower_maker(Seq *q, StepKind kind, Node *n)
+Step *lower_maker(Seq *q, StepKind kind, Node *n)
 {
     NodeInfo *info = INFO(n);
     Step *s = lower_step(q, kind);
@@ -42,130 +41,6 @@ static Step *lower_maker(Seq *q, StepKind kind, Node *n)
     info->seq = q->steps;
     info->step = q->steps->n - 1;
     return s;
-}
-
-/* ---- products over the batch ---- */
-
-/* Is the output's last axis the last of operand o, of known extent? Then it can
- * lie across the vector lanes, transposed to [row][index]. */
-static bool can_lie_across(const Node *n, const Contract *c, int o)
-{
-    int last = c->nout - 1, acc = attr_int(n, ATTR_acc, 0) != 0, rank = c->term[0].rank[o];
-    const Shape *s = &n->in[acc + o]->shape;
-    int64_t extent;
-    return last >= 1 && rank >= 2 && shape_has_batch(s) && dim_const(s->d[s->rank - 1], &extent) &&
-           axis_label(&c->term[0].axis[o][rank - 1]) == last;
-}
-
-/* The operand of a batch product whose last axis lies across the lanes: the other
- * one has no such axis, or lies across as well. -1: there is none. */
-static int batch_vector_operand(const Node *n)
-{
-    Contract c;
-    contract_of(n, &c);
-    for (int o = 1; o >= 0; o--)
-        if (can_lie_across(n, &c, o) &&
-            (can_lie_across(n, &c, !o) || !contract_has(&c, 0, !o, c.nout - 1)))
-            return o;
-    return -1;
-}
-
-/* The operand with its last axis and the block's rows exchanged, made once. */
-static Place transposed(Seq *q, Node *x)
-{
-    Kernel *k = q->k;
-    for (int i = 0; i < q->steps->n; i++) {
-        Step *s = q->steps->at[i];
-        if (s->kind == STEP_transpose && s->node == x)
-            return s->place;
-    }
-    Shape inner = shape_inner(&x->shape), shape = inner;
-    shape.rank++;
-    shape.d[inner.rank] = inner.d[inner.rank - 1];
-    shape.d[inner.rank - 1] = dim_int(k->block);
-    Buffer *b = lower_buffer(k, MEM_worker, x->dtype, false, shape, "across");
-    b->pad_last = true;
-    Step *s = lower_step(q, STEP_transpose);
-    s->node = x;
-    s->place = (Place){b, SLOT_only, -1, false, dim_int(0)};
-    s->name = lower_label(x);
-    return s->place;
-}
-
-/* Room for some rows of the operand across the lanes, a tile's vectors side by side:
- * where many tiles read the same vectors, they are fetched from far rows once. */
-static Buffer *panel_for(Kernel *k, const Node *n, const Contract *c, int vector)
-{
-    enum { TILES = 64 }; /* elements of the other operand that read each vector, at least */
-    Dim extent[LABELS_MOST];
-    int64_t reads = 1, count;
-    int sums = 0;
-    if (vector < 0 || contract_is_affine(c) || contract_has(c, 0, !vector, c->nout - 1))
-        return NULL;
-    contract_extents(n, c, extent);
-    for (int l = 1; l < c->nout - 1; l++) {
-        if (contract_has(c, 0, vector, l))
-            return NULL;
-        reads *= dim_const(extent[l], &count) ? count : TILES;
-    }
-    for (int l = c->nout; l < c->nlabel; l++)
-        sums += c->label[l] != 'n';
-    if (sums > 1 || reads < TILES)
-        return NULL;
-    Shape s = {.rank = 2, .d = {dim_int(PANEL_ROWS), dim_int(PANEL_WIDTH)}};
-    return lower_buffer(k, MEM_worker, n->dtype, false, s, "panel");
-}
-
-/* A sum that goes on where it lies overwrites what it began with: nobody else
- * may read that. */
-static bool is_read_once(const Node *x)
-{
-    int uses = 0;
-    for (int i = 0; i < x->graph->nodes.n; i++)
-        for (int j = 0; j < x->graph->nodes.at[i]->nin; j++)
-            uses += x->graph->nodes.at[i]->in[j] == x;
-    for (int i = 0; i < x->graph->outputs.n; i++)
-        uses += x->graph->outputs.at[i].node == x;
-    return uses == 1 && (op_info[x->op].kind != KIND_view || is_read_once(x->in[0]));
-}
-
-static void lower_batch_contract(Seq *q, Node *n)
-{
-    Kernel *k = q->k;
-    NodeInfo *info = INFO(n);
-    bool acc = attr_int(n, ATTR_acc, 0) != 0;
-    if (acc) {
-        Node *from = kernel_base(n->in[0]);
-        if (from->graph != n->graph || !is_read_once(n->in[0]))
-            lower_fails(k, n, "a partial sum of the batch that is read twice");
-        if (!INFO(from)->place.buffer)
-            lower_need_buffer(k, from);
-        info->place = INFO(from)->place;
-        info->place.slot = SLOT_only;
-    } else {
-        info->place.buffer =
-            lower_buffer(k, MEM_shard, n->dtype, false, shape_inner(&n->shape), lower_label(n));
-    }
-    for (int i = acc; i < n->nin; i++)
-        lower_touch(q, NULL, n->in[i], false);
-    Place across[2] = {{0}};
-    Contract c;
-    contract_of(n, &c);
-    bool fresh = !acc && c.term[0].nsum == 1; /* rows alone are summed: a tile is met once */
-    if (!acc && !fresh) {
-        Step *zero = lower_step(q, STEP_zero);
-        zero->place = info->place;
-        zero->name = lower_label(n);
-    }
-    int vector = batch_vector_operand(n);
-    for (int o = 0; vector >= 0 && o < 2; o++)
-        if (!k->columns && contract_has(&c, 0, o, c.nout - 1))
-            across[o] = transposed(q, n->in[o + acc]);
-    Step *s = lower_maker(q, STEP_batch, n);
-    s->fresh = fresh;
-    memcpy(s->across, across, sizeof across);
-    s->vector = vector;
-    s->panel = panel_for(k, n, &c, vector);
 }
 
 /* A sum over indices stands in a parameter phase: it reads all rows. */
@@ -274,7 +149,7 @@ static void scan_carry_in(Seq *q, Node *in, Node *init, int loop)
     Shape inner = shape_inner(&in->shape);
     if (info->cls == CLASS_shard) { /* a sum goes on where it lies */
         if (INFO(kernel_base(init))->place.buffer) {
-            if (!is_read_once(init))
+            if (!lower_is_read_once(init))
                 lower_fails(k, init, "a partial sum of the batch that is read twice");
             info->place = INFO(kernel_base(init))->place;
             return;
@@ -450,6 +325,8 @@ void lower_node(Seq *q, Node *n)
             lower_literal(k, n);
         else if (!q->rows && may_be_packed(n))
             lower_pack(q, n);
+        else if (n->op == OP_sum_shards && INFO(n->in[0])->whole)
+            lower_whole_sum(q, n);
         else
             lower_item(q, n);
     }
@@ -482,12 +359,14 @@ static void number_steps(Kernel *k, Step *const *steps, int n)
     }
 }
 
-Kernel *kernel_lower(Arena *a, Graph *g, int block)
+/* One attempt; products over the batch that are `apart` are made shard by shard. */
+static Kernel *lower_graph(Arena *a, Graph *g, int block, bool *apart)
 {
     Kernel *k = NEW(a, Kernel);
     k->arena = a;
     k->graph = g;
     k->block = block;
+    k->apart = apart;
     k->loss_port = -1;
     k->columns = g->columns > 0;
     k->rows = k->columns && block > 1 ? block + COLUMN_TILE : block;
@@ -495,7 +374,6 @@ Kernel *kernel_lower(Arena *a, Graph *g, int block)
     for (int i = 0; i < g->nodes.n; i++)
         if (g->nodes.at[i]->dtype == DT_f64 && shape_has_batch(&g->nodes.at[i]->shape))
             k->real = DT_f64;
-    copy_inputs(g);
     lower_classify(k, g);
     int last = 0;
     for (int i = 0; i < g->nodes.n && !k->why; i++) {
@@ -523,6 +401,16 @@ Kernel *kernel_lower(Arena *a, Graph *g, int block)
             if (p->steps.at[j]->kind == STEP_nest)
                 p->steps.at[j]->nest->flat = lower_is_flat(p->steps.at[j]->nest);
     }
+    return k;
+}
+
+Kernel *kernel_lower(Arena *a, Graph *g, int block)
+{
+    copy_inputs(g);
+    bool *apart = NEW_ARRAY(a, bool, g->nodes.n + 1);
+    Kernel *k = lower_graph(a, g, block, apart);
+    while (!k->why && lower_splits_whole(k))
+        k = lower_graph(a, g, block, apart);
     for (int i = 0; i < k->phases.n; i++)
         number_steps(k, k->phases.at[i]->steps.at, k->phases.at[i]->steps.n);
     if (!k->why)

@@ -50,8 +50,22 @@ int lower_place_store(Seq *q, Node *value, Place to, const Cut *cut, int ncut);
 /* concat and pad: the pieces are stored where they belong. */
 void lower_pieces(Seq *q, Node *n);
 
+/* ---- product.c: products over the batch ---- */
+
+void lower_batch_contract(Seq *q, Node *n);
+/* The sum of a product that its nest makes itself (NodeInfo.whole): puts both into a nest. */
+void lower_whole_sum(Seq *q, Node *sum);
+/* Products whose nest turned out not to be flat: they are noted, to be made by shards when the
+ * graph is lowered again. Were there any? */
+bool lower_splits_whole(Kernel *k);
+/* Is a value read once, through views? A sum that goes on where it lies overwrites what it
+ * began with. */
+bool lower_is_read_once(const Node *x);
+
 /* ---- lower.c: the walk ---- */
 
+/* A step that makes n, in n's place. */
+Step *lower_maker(Seq *q, StepKind kind, Node *n);
 void lower_node(Seq *q, Node *n);
 
 /* ---- output.c: outputs, levels of parameter phases, flat nests ---- */

@@ -229,6 +229,8 @@ bool lower_is_flat(const Nest *nest)
         return false;
     for (int i = 0; i < nest->nodes.n; i++) {
         const Node *n = nest->nodes.at[i];
+        if (INFO(n)->whole)
+            continue;
         if (op_info[n->op].kind != KIND_map && n->op != OP_sum_shards)
             return false;
         for (int j = 0; j < n->nin; j++)

@@ -124,7 +124,7 @@ int lower_bound(const Seq *q, Node *n, bool same_index)
 static bool reads_same_index(const Node *n, int i)
 {
     OpKind kind = op_info[n->op].kind;
-    if (kind != KIND_map)
+    if (kind != KIND_map && !(n->op == OP_sum_shards && INFO(n->in[0])->whole))
         return false;
     Shape a = shape_inner(&n->shape), b = shape_inner(&n->in[i]->shape);
     return shape_equal(&a, &b);

@@ -16,6 +16,8 @@ for model in "$MODELS"/*.model; do
     compare "$model"
 done
 compare "$MODELS/lstm.model" --set train.compute=bfloat16
+compare "$MODELS/wide.model" --epochs 1 --set "train.optimizer=Adam(0.01, global_clipnorm=0.1)"
+compare "$MODELS/wide.model" --epochs 1 --batch-size 5 --set samples=37
 counts=3
 for size in 1 7 100 540; do
     compare "$MODELS/cells.model" --batch-size $size --epochs 1

@@ -6,6 +6,7 @@
 #   deferred                      products over batch and time, behind the loops
 #   kernels, forward.kernels, backward.kernels    loop nests, and those in the loops
 #   phases                        what barriers separate
+#   shard.elements                of the largest partial sum that every shard of the batch has
 # and `# EXPECT kernels as FILE` that there are as many as in another model.
 set -u
 : "${WEFT:?the program under test}"
@@ -31,6 +32,9 @@ count() {
          /^ *loop / { part = / reverse / ? "backward" : "forward"; match($0, /^ */); depth = RLENGTH }
          /^ *}$/ { match($0, /^ */); if (RLENGTH == depth) part = "" }
          /^ *nest / { n["kernels"]++; if (part) n[part ".kernels"]++ }
+         $2 == "shard" { size = 1; gsub(/[][,]/, "")
+                         for (i = 4; i < NF; i++) size *= $i
+                         if (size > n["shard.elements"]) n["shard.elements"] = size }
          END { print "phases", phases; for (k in n) print k, n[k] }' "$work/kernel" >>"$counts"
 }
 

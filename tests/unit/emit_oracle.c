@@ -186,6 +186,31 @@ static void check_products(void)
 
 /* A convolution with its gradients: output, kernel's gradient, input's gradient. */
 /* Bytes: factors that use all of them, conversions between the whole types. */
+/* Gradients of large weights: products over the whole batch, with what follows in their nests;
+ * two in one nest, one that is read as a whole before its update, one whose nest is not flat. */
+static void check_whole(bool flat)
+{
+    enum { K = 330, M = 261, TWO_BLOCKS = 2100 };
+    Graph *g = graph_new(arena, "whole");
+    Node *x = data(g, "x", real, 1, K), *w = param(g, "w", real, 2, K, M);
+    Node *zero = make_const_of(g, real, 0), *bias = param(g, "b", real, 1, M);
+    Node *in[] = {x, w};
+    Node *h = make_contract(g, "nk,km->nm", in, 2);
+    h = node2(g, OP_max, h, zero);
+    Node *dw = node1(g, OP_sum_shards, make_batch_contract(g, "nk,nm->skm", NULL, x, h));
+    Node *turned = make_batch_contract(g, "nm,nk->skm", NULL, h, node2(g, OP_mul, x, x));
+    Node *other = node1(g, OP_sum_shards, turned);
+    int all[] = {0, 1};
+    Node *norm = node1(g, OP_sqrt, make_reduce(g, OP_reduce_sum, node2(g, OP_mul, dw, dw), all, 2));
+    graph_output(g, ROLE_param, "w", node2(g, OP_sub, w, node2(g, OP_div, dw, norm)));
+    result(g, "db", make_batch_sum(g, h));
+    result(g, "other", node2(g, OP_mul, other, make_const_of(g, real, 0.5)));
+    if (!flat)
+        result(g, "across", node2(g, OP_add, other, bias));
+    check(g, flat ? "whole" : "whole, apart", "any");
+    wrong += flat && check_compiled(g, "whole, two blocks a shard", "any", TWO_BLOCKS, 5, 3, NULL);
+}
+
 static void check_bytes(void)
 {
     Graph *g = graph_new(arena, "bytes");
@@ -396,6 +421,8 @@ int main(int argc, char **argv)
     check_pads();
         check_reduces();
         check_products();
+        check_whole(true);
+        check_whole(false);
         check_bytes();
         check_windows();
         check_indexed();
