@@ -150,7 +150,7 @@ static void emit_phases(Arena *scratch, Emit *e, Arena *keep, Program *p)
 
 void module_begin(Module *m, const Target *target)
 {
-    m->target = target;
+    *m = (Module){.target = target, .parts = 1};
     m->cx = LLVMContextCreate();
     m->m = LLVMModuleCreateWithNameInContext("weft", m->cx);
     m->b = LLVMCreateBuilderInContext(m->cx);
@@ -197,7 +197,7 @@ static Kernel *lower(Arena *a, const Graph *g, const JitOptions *o)
     return kernel_lower(a, copy, block);
 }
 
-Program *module_add(Arena *keep, const Module *m, const Graph *g, const JitOptions *o,
+Program *module_add(Arena *keep, Module *m, const Graph *g, const JitOptions *o,
                     const char *prefix, const char **why)
 {
     Kernel *k = lower(keep, g, o);
@@ -208,8 +208,12 @@ Program *module_add(Arena *keep, const Module *m, const Graph *g, const JitOptio
     Program *p = NEW(keep, Program);
     Emit *e = emit_program(keep, m, k, o);
     e->prefix = prefix;
+    e->worker = m->part;
+    e->workers = m->parts;
+    memcpy(e->turn, m->turn, sizeof e->turn);
     describe(keep, e, p);
     emit_phases(keep, e, keep, p);
+    memcpy(m->turn, e->turn, sizeof m->turn);
     return p;
 }
 

@@ -111,6 +111,12 @@ StackSizes *watch_stack(Arena *a, Module *m)
     return s;
 }
 
+void stack_join(StackSizes *all, const StackSizes *s)
+{
+    for (int i = 0; i < KINDS; i++)
+        all->most[i] = s->most[i] > all->most[i] ? s->most[i] : all->most[i];
+}
+
 int64_t stack_most(const StackSizes *s)
 {
     enum { RETURN_BYTES = 8 };

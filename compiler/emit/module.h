@@ -12,17 +12,20 @@ typedef struct {
     LLVMTargetMachineRef tm;
     LLVMTypeRef index;     /* see Emit */
     const Target *target;
+    int part, parts;       /* it holds every parts-th function of its programs */
+    int turn[2];           /* light and heavy functions met so far, of all programs */
 } Module;
 
+/* A module that holds every function of its programs, until `part` and `parts` say otherwise. */
 void module_begin(Module *m, const Target *target);
 void module_end(Module *m);
 /* An emitter of functions that belong to no program. */
 Emit *module_emit(Arena *a, const Module *m);
-/* Emits g's functions and describes its program in `keep`; null with *why set. Names of
- * functions and literals begin with `prefix`. */
-Program *module_add(Arena *keep, const Module *m, const Graph *g, const JitOptions *o,
+/* Emits g's functions that fall to the module, declares the others, and describes its program in
+ * `keep`; null with *why set. Names of functions and literals begin with `prefix`. */
+Program *module_add(Arena *keep, Module *m, const Graph *g, const JitOptions *o,
                     const char *prefix, const char **why);
-/* Only the functions marked as exported keep their names; then the bytes of a form. */
+/* Optimises; then the bytes of a form. */
 void module_finish(Arena *a, Module *m, ObjectForm form, Bytes *bytes);
 
 /* ---- entry.c, walk.c ---- */
@@ -75,6 +78,7 @@ void measure_object(Arena *a, ObjectSpec *o);
 typedef struct StackSizes StackSizes;
 StackSizes *watch_stack(Arena *a, Module *m);
 int64_t stack_most(const StackSizes *s);
+void stack_join(StackSizes *all, const StackSizes *s);
 /* A constant of bytes. */
 V bytes_global(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align);
 /* Returns `status` from the function at hand where `bad`. */

@@ -1,7 +1,10 @@
-/* Objects: programs, constants and entries in one module. */
+/* Objects: programs, constants and entries, as modules whose code becomes one file. */
 #include "emit/object.h"
 
+#include "emit/machine.h"
+#include "emit/merge.h"
 #include "emit/module.h"
+#include "parallel.h"
 
 #include <string.h>
 
@@ -40,26 +43,53 @@ static void info_emit(Emit *e, const ObjectSpec *o)
     LLVMBuildRet(e->b, text);
 }
 
-/* ---- the whole ---- */
+/* ---- parts: modules that share the functions of all programs, so that code is generated on
+ * all cores. What they are depends on the object alone. ---- */
 
-/* Only what is called from outside keeps its name. */
-static void hide(Arena *a, Module *m, ObjectSpec *o)
+enum { PARTS = 8 };
+
+typedef struct {
+    Arena *arena;          /* what the part alone needs */
+    Module m;
+    bool ok;
+    const char *why;
+    int64_t work;          /* instructions */
+    StackSizes *stack;
+    Bytes bytes;
+} Part;
+
+typedef struct {
+    Arena *arena;
+    ObjectSpec *o;
+    const Target *target;
+    int n;
+    Part part[PARTS];
+    int order[PARTS];      /* the most work first */
+} Parts;
+
+/* Only what is called from outside keeps its name; what other parts call is hidden. */
+static void hide(Parts *all, Part *p)
 {
     size_t n;
-    for (V f = LLVMGetFirstFunction(m->m); f; f = LLVMGetNextFunction(f)) {
+    for (V f = LLVMGetFirstFunction(p->m.m); f; f = LLVMGetNextFunction(f)) {
         if (LLVMCountBasicBlocks(f) == 0)
             continue;
-        if (LLVMGetVisibility(f) == LLVMHiddenVisibility) {
+        if (LLVMGetVisibility(f) != LLVMHiddenVisibility) {
+            if (LLVMGetLinkage(f) == LLVMExternalLinkage)
+                list_push(all->arena, &all->o->symbols,
+                          (const char *)arena_strdup(all->arena, LLVMGetValueName2(f, &n)));
+        } else if (all->n == 1) {
             LLVMSetVisibility(f, LLVMDefaultVisibility);
             LLVMSetLinkage(f, LLVMInternalLinkage);
-        } else if (LLVMGetLinkage(f) == LLVMExternalLinkage) {
-            list_push(a, &o->symbols, (const char *)arena_strdup(a, LLVMGetValueName2(f, &n)));
         }
     }
 }
 
-static bool entries_emit(Arena *a, Module *m, Emit *e, ObjectSpec *o, const char **why)
+/* The programs' functions of a part, and with the first part what calls them. */
+static bool entries_emit(Parts *all, Part *part, Emit *e)
 {
+    ObjectSpec *o = all->o;
+    Arena *a = part->arena;
     for (int i = 0; i < o->nentry; i++) {
         ObjectEntry *en = &o->entry[i];
         Program *p[VARIANTS_MOST];
@@ -69,41 +99,108 @@ static bool entries_emit(Arena *a, Module *m, Emit *e, ObjectSpec *o, const char
             options.single = options.rows == 1;
             options.profile = NULL;
             const char *prefix = arena_printf(a, "%s.%d.", en->name, v);
-            p[v] = module_add(a, m, en->variant[v].graph, &options, prefix, why);
+            p[v] = module_add(a, &part->m, en->variant[v].graph, &options, prefix, &part->why);
             if (!p[v])
                 return false;
         }
-        if (!entry_emit(a, e, o, en, p, tensor_constant)) {
-            *why = "there is no memory for it";
+        if (part == all->part && !entry_emit(a, e, o, en, p, tensor_constant)) {
+            part->why = "there is no memory for it";
             return false;
         }
     }
     return true;
 }
 
-bool object_compile(Arena *a, ObjectSpec *o, const char **why)
+static int64_t instructions(LLVMModuleRef m)
 {
-    Module m;
-    const Target *target = o->options.target;
-    if (!target)
-        target = target_find(a, NULL, NULL, NULL, NULL);
-    o->target = target_text(a, target);
-    module_begin(&m, target);
-    Emit *e = module_emit(a, &m);
-    bool ok = entries_emit(a, &m, e, o, why);
-    if (ok) {
+    int64_t n = 0;
+    for (V f = LLVMGetFirstFunction(m); f; f = LLVMGetNextFunction(f))
+        for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b))
+            for (V i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
+                n++;
+    return n;
+}
+
+static void part_emit(void *context, int i)
+{
+    Parts *all = context;
+    Part *p = &all->part[i];
+    ObjectSpec *o = all->o;
+    p->arena = arena_new();
+    module_begin(&p->m, all->target);
+    p->m.part = i;
+    p->m.parts = all->n;
+    Emit *e = module_emit(p->arena, &p->m);
+    p->ok = entries_emit(all, p, e);
+    if (p->ok && i == 0) {
         if (o->info)
             info_emit(e, o);
         access_emit(e, o);
         if (o->test)
             self_test_emit(e, o);
-        hide(a, &m, o);
-        StackSizes *stack = watch_stack(a, &m);
-        module_finish(a, &m, o->form, &o->bytes);
-        o->stack = stack_most(stack);
-        if (o->form == FORM_object)
-            measure_object(a, o);
     }
-    module_end(&m);
+    if (p->ok)
+        hide(all, p);
+    p->work = instructions(p->m.m);
+}
+
+static void part_generate(void *context, int i)
+{
+    Parts *all = context;
+    Part *p = &all->part[all->order[i]];
+    p->stack = watch_stack(p->arena, &p->m);
+    module_finish(p->arena, &p->m, all->o->form, &p->bytes);
+}
+
+static void sort_by_work(Parts *all)
+{
+    for (int i = 0; i < all->n; i++) {
+        int at = i;
+        for (; at > 0 && all->part[all->order[at - 1]].work < all->part[i].work; at--)
+            all->order[at] = all->order[at - 1];
+        all->order[at] = i;
+    }
+}
+
+/* ---- the whole ---- */
+
+static void join(Parts *all)
+{
+    ObjectSpec *o = all->o;
+    Bytes bytes[PARTS];
+    for (int i = 0; i < all->n; i++) {
+        bytes[i] = all->part[i].bytes;
+        stack_join(all->part[0].stack, all->part[i].stack);
+    }
+    o->bytes = objects_merge(all->arena, bytes, all->n);
+    o->stack = stack_most(all->part[0].stack);
+    if (o->form == FORM_object)
+        measure_object(all->arena, o);
+}
+
+bool object_compile(Arena *a, ObjectSpec *o, const char **why)
+{
+    Parts all = {.arena = a, .o = o, .target = o->options.target};
+    if (!all.target)
+        all.target = target_find(a, NULL, NULL, NULL, NULL);
+    o->target = target_text(a, all.target);
+    all.n = o->form == FORM_object && all.target->format == OBJECT_elf ? PARTS : 1;
+    machine_prepare(all.target);
+    parallel_each(all.n, part_emit, &all);
+    bool ok = true;
+    for (int i = 0; i < all.n; i++)
+        if (ok && !all.part[i].ok) {
+            ok = false;
+            *why = arena_strdup(a, all.part[i].why);
+        }
+    if (ok) {
+        sort_by_work(&all);
+        parallel_each(all.n, part_generate, &all);
+        join(&all);
+    }
+    for (int i = 0; i < all.n; i++) {
+        module_end(&all.part[i].m);
+        arena_free(all.part[i].arena);
+    }
     return ok;
 }

@@ -51,6 +51,12 @@ weft 0 compile run --json -o net.o
 [ "$(json compile workspace)" = "$(header NET_WORKSPACE_BYTES)" ] || fail "another workspace"
 [ "$(json compile code)" = $((16#$(size -A -x net.o | awk '$1 == ".text" { print substr($2, 3) }'))) ] ||
     fail "the code has $(json compile code) bytes, size says $(size -A -x net.o)"
+# The code is generated on all cores, and has the same bytes on one; what its parts call of each
+# other is local.
+taskset -c "$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')" "$WEFT" compile run -o one.o
+cmp net.o one.o || fail "on one core the object has other bytes"
+nothing_missing net.o net
+nm net.o | grep -q ' t predict\.' || fail "no function of predict"
 rm net.o net.h
 weft 1 compile run --max-ram 2k -o net.o
 err_has 'this takes [0-9]+ bytes of RAM \(state 0, workspace [0-9]+, stack [0-9]+\), more than --max-ram 2k'
