@@ -12,7 +12,7 @@ typedef struct {
     LLVMTargetMachineRef tm;
     LLVMTypeRef index;     /* see Emit */
     const Target *target;
-    int part, parts;       /* it holds every parts-th function of its programs */
+    int part, parts;       /* it holds every parts-th function of its programs; part -1: none */
     int turn[2];           /* light and heavy functions met so far, of all programs */
 } Module;
 

@@ -43,8 +43,8 @@ static void info_emit(Emit *e, const ObjectSpec *o)
     LLVMBuildRet(e->b, text);
 }
 
-/* ---- parts: modules that share the functions of all programs, so that code is generated on
- * all cores. What they are depends on the object alone. ---- */
+/* ---- parts: a module of what calls the programs, others that share the programs' functions,
+ * so that code is generated on all cores. What they are depends on the object alone. ---- */
 
 enum { PARTS = 8 };
 
@@ -85,7 +85,8 @@ static void hide(Parts *all, Part *p)
     }
 }
 
-/* The programs' functions of a part, and with the first part what calls them. */
+/* The programs' functions of a part, and with the first part what calls them: where there are
+ * several it has no functions of its own, but every program's description. */
 static bool entries_emit(Parts *all, Part *part, Emit *e)
 {
     ObjectSpec *o = all->o;
@@ -128,8 +129,10 @@ static void part_emit(void *context, int i)
     ObjectSpec *o = all->o;
     p->arena = arena_new();
     module_begin(&p->m, all->target);
-    p->m.part = i;
-    p->m.parts = all->n;
+    if (all->n > 1) {
+        p->m.part = i - 1;
+        p->m.parts = all->n - 1;
+    }
     Emit *e = module_emit(p->arena, &p->m);
     p->ok = entries_emit(all, p, e);
     if (p->ok && i == 0) {
@@ -150,6 +153,7 @@ static void part_generate(void *context, int i)
     Part *p = &all->part[all->order[i]];
     p->stack = watch_stack(p->arena, &p->m);
     module_finish(p->arena, &p->m, all->o->form, &p->bytes);
+    module_end(&p->m);
 }
 
 static void sort_by_work(Parts *all)
@@ -199,7 +203,8 @@ bool object_compile(Arena *a, ObjectSpec *o, const char **why)
         join(&all);
     }
     for (int i = 0; i < all.n; i++) {
-        module_end(&all.part[i].m);
+        if (!ok)
+            module_end(&all.part[i].m);
         arena_free(all.part[i].arena);
     }
     return ok;

@@ -186,7 +186,8 @@ static V random_emit(Emit *e, Node *n, const Ix *index)
         key = LLVMBuildAdd(e->b, key, LLVMBuildMul(e->b, golden, value_at(e, n->in[2], none), ""),
                            "");
     }
-    Ix at = ix_linear(e, &inner, index, 0), count = ix_const(1);
+    Ix count = ix_const(1), at = e->mode == MODE_flat ? (Ix){index[0].v, index[0].c, 1}
+                                                      : ix_linear(e, &inner, index, 0);
     V counter = from_index(e, DT_i32, at);
     if (shape_has_batch(&n->shape)) {
         for (int i = 0; i < inner.rank; i++)

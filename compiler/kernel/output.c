@@ -231,7 +231,7 @@ bool lower_is_flat(const Nest *nest)
         const Node *n = nest->nodes.at[i];
         if (INFO(n)->whole)
             continue;
-        if (op_info[n->op].kind != KIND_map && n->op != OP_sum_shards)
+        if (op_info[n->op].kind != KIND_map && n->op != OP_sum_shards && n->op != OP_random)
             return false;
         for (int j = 0; j < n->nin; j++)
             if (!is_flat_operand(nest, n->in[j]))
