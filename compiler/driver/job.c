@@ -302,7 +302,8 @@ Engine *job_engine(Job *j, Pipeline which, bool *stopped)
         return NULL;
     }
     CodeOptions code = job_code(j);
-    bool batches = j->unit->train && (which == PIPELINE_step || which == PIPELINE_evaluate);
+    bool batches = j->unit->train && (which == PIPELINE_step || which == PIPELINE_evaluate ||
+                                       which == PIPELINE_watch);
     code.jit.rows = batches ? j->unit->train->batch_size : j->passes.rows;
     code.jit.dump = dump;
     code.jit.stages = j->stages;

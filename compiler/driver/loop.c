@@ -68,7 +68,10 @@ static bool train_step(Training *t)
     scalars_set(&t->scalars, "step", (double)s->step + 1); /* counts from 1 */
     scalars_set(&t->scalars, "epoch", (double)s->epoch);
     tally_expect(t->tally);
-    if (!engine_run(t->engine, n, order) || !isfinite(tally_last_loss(t->tally)))
+    watch_before(t, n, order);
+    bool finite = engine_run(t->engine, n, order) && isfinite(tally_last_loss(t->tally));
+    watch_after(t);
+    if (!finite)
         return report_trouble(t, n, order);
     tally_add(t->tally, n);
     s->step++;

@@ -36,6 +36,7 @@ static const Purpose purpose_of[] = {
     [PIPELINE_step] = FORWARD_train,      [PIPELINE_evaluate] = FORWARD_evaluate,
     [PIPELINE_predict] = FORWARD_predict, [PIPELINE_serve] = FORWARD_serve,
     [PIPELINE_prepare] = FORWARD_prepare, [PIPELINE_gradient] = FORWARD_train,
+    [PIPELINE_watch] = FORWARD_watch,
 };
 
 /* ---- the passes ---- */
@@ -51,6 +52,31 @@ static void drop_outputs(Graph *g, Role role)
     g->outputs.n = kept;
 }
 
+/* Does the command line watch "gradient/" or "" and this name? */
+static bool is_watched(const PassOptions *o, const char *prefix, const char *name)
+{
+    size_t n = strlen(prefix);
+    for (int i = 0; i < o->nwatch; i++)
+        if (strncmp(o->watch[i], prefix, n) == 0 && (!name || strcmp(o->watch[i] + n, name) == 0))
+            return true;
+    return false;
+}
+
+/* Only what is watched; the loss where that needs it. */
+static void keep_watched(Graph *g, const PassOptions *o)
+{
+    int kept = 0;
+    for (int i = 0; i < g->outputs.n; i++) {
+        const Output *out = &g->outputs.at[i];
+        bool wanted = out->role == ROLE_result ? is_watched(o, "", out->name)
+                      : out->role == ROLE_loss ? is_watched(o, WATCH_gradient, NULL)
+                                               : false;
+        if (wanted)
+            g->outputs.at[kept++] = *out;
+    }
+    g->outputs.n = kept;
+}
+
 static bool run_forward(Runner *r)
 {
     r->graph = unit_forward(r->unit, purpose_of[r->which]);
@@ -59,6 +85,8 @@ static bool run_forward(Runner *r)
     graph_drop_unused_inputs(r->graph, ROLE_data);
     if (r->which == PIPELINE_evaluate)
         drop_outputs(r->graph, ROLE_result);
+    if (r->which == PIPELINE_watch)
+        keep_watched(r->graph, r->options);
     return true;
 }
 
@@ -67,6 +95,9 @@ static bool run_grad(Runner *r)
     Unit *u = r->unit;
     Graph *g = r->graph;
     Node *loss = graph_find_output(g, ROLE_loss, "loss");
+    bool watch = r->which == PIPELINE_watch;
+    if (watch && !loss)
+        return true;
     if (!loss)
         bug("the training graph of %s has no loss", u->name);
     Node **wrt = NEW_ARRAY(g->arena, Node *, u->nparam + 1);
@@ -84,8 +115,11 @@ static bool run_grad(Runner *r)
     r->grad = NEW_ARRAY(g->arena, Node *, u->nparam + 1);
     for (int i = 0; i < n; i++) {
         r->grad[which[i]] = got[i];
-        graph_output(g, ROLE_grad, u->param[which[i]].name, got[i]);
+        if (!watch || is_watched(r->options, WATCH_gradient, u->param[which[i]].name))
+            graph_output(g, ROLE_grad, u->param[which[i]].name, got[i]);
     }
+    if (watch)
+        drop_outputs(g, ROLE_loss);
     return true;
 }
 
@@ -282,19 +316,21 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
     static const Pass stream[] = {PASS_forward, PASS_simplify, PASS_quantize, PASS_concat,
                                   PASS_sink, PASS_simplify, PASS_stream, PASS_simplify,
                                   PASS_bfloat16, PASS_layout};
+    static const Pass watch[] = {PASS_forward, PASS_simplify, PASS_grad,     PASS_simplify,
+                                 PASS_concat,  PASS_sink,     PASS_simplify, PASS_recompute,
+                                 PASS_segment, PASS_defer,    PASS_simplify, PASS_bfloat16,
+                                 PASS_layout};
     static const Pass gradient[] = {PASS_forward, PASS_simplify, PASS_grad};
-    const Pass *passes = infer;
-    int n = sizeof infer / sizeof *infer;
-    if (which == PIPELINE_step) {
-        passes = step;
-        n = sizeof step / sizeof *step;
-    } else if (which == PIPELINE_gradient) {
-        passes = gradient;
-        n = sizeof gradient / sizeof *gradient;
-    } else if (p->streaming) {
-        passes = stream;
-        n = sizeof stream / sizeof *stream;
-    }
+#define PASSES(list) {list, sizeof list / sizeof *list}
+    static const struct { const Pass *at; int n; } lists[] = {
+        [PIPELINE_step] = PASSES(step),     [PIPELINE_evaluate] = PASSES(infer),
+        [PIPELINE_predict] = PASSES(infer), [PIPELINE_serve] = PASSES(infer),
+        [PIPELINE_prepare] = PASSES(infer), [PIPELINE_watch] = PASSES(watch),
+        [PIPELINE_gradient] = PASSES(gradient)}, streams = PASSES(stream);
+#undef PASSES
+    bool inference = lists[which].at == infer;
+    const Pass *passes = inference && p->streaming ? streams.at : lists[which].at;
+    int n = inference && p->streaming ? streams.n : lists[which].n;
     Runner r = {.unit = u, .which = which, .options = p};
     bool ok = true;
     for (int i = 0; ok && i < n; i++)

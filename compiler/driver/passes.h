@@ -48,6 +48,8 @@ typedef struct {
     SegmentsFound *found;    /* filled in by pass segment where it is not null */
     int64_t rows;            /* of the batches expected; 0: the train block's batch_size */
     Quantize *quantize;      /* null: floats; of pipelines without a gradient */
+    const char *const *watch; /* for the pipeline watch: nwatch names */
+    int nwatch;
     Streaming streaming;     /* for the pipelines predict and serve */
     Stream *stream;          /* filled then */
 } PassOptions;
@@ -55,12 +57,16 @@ typedef struct {
 /* Reads --dump-after, --stop-after, --disable, --time-passes, --check-bits. */
 bool pass_options(Arena *a, Diag *d, const Options *o, PassOptions *p);
 
+/* Before a parameter's name in PassOptions.watch: its gradient. */
+#define WATCH_gradient "gradient/"
+
 typedef enum {
     PIPELINE_step,      /* a training step: loss, metrics, new parameters */
     PIPELINE_evaluate,  /* loss and metrics */
     PIPELINE_predict,   /* model inputs to results */
     PIPELINE_serve,     /* raw fields to results */
     PIPELINE_prepare,   /* raw fields to the model's inputs */
+    PIPELINE_watch,     /* what PassOptions.watch names of a step's tensors and gradients */
     PIPELINE_gradient   /* loss and ROLE_grad outputs, not optimised: for gradcheck */
 } Pipeline;
 

@@ -90,6 +90,14 @@ static bool check_memory(Training *t, size_t more, const char *what)
 
 /* ---- programs ---- */
 
+bool train_prepare(const Training *t, Engine *e, const int64_t *lengths)
+{
+    return engine_prepare(e, t->batch, lengths, t->job->threads) ||
+           error_at(t->job->diag, t->unit->span,
+                    "not enough memory for batches of %lld samples; %.2f GB are available",
+                    (long long)t->batch, 1e-9 * (double)system_memory());
+}
+
 static bool compile(Training *t, bool *stopped)
 {
     Job *j = t->job;
@@ -97,10 +105,8 @@ static bool compile(Training *t, bool *stopped)
     t->engine = job_engine(j, PIPELINE_step, stopped);
     if (!t->engine || !job_lengths(j, engine_graph(t->engine), t->lengths))
         return false;
-    if (!engine_prepare(t->engine, t->batch, t->lengths, j->threads))
-        return error_at(j->diag, t->unit->span,
-                        "not enough memory for batches of %lld samples; %.2f GB are available",
-                        (long long)t->batch, 1e-9 * (double)system_memory());
+    if (!train_prepare(t, t->engine, t->lengths))
+        return false;
     t->compile_seconds = system_seconds() - start;
     return true;
 }
@@ -248,7 +254,7 @@ static bool set_up(Training *t, const char *resume, bool *stopped)
         return false;
     stage_end(j->stages, "initial values", from);
     from = stage_begin(j->stages);
-    bool ok = bind(t) && (!w || restore(t, w)) && open_run(t);
+    bool ok = bind(t) && watch_open(t) && (!w || restore(t, w)) && open_run(t);
     stage_end(j->stages, "run folder", from);
     return ok;
 }
@@ -303,6 +309,7 @@ int command_train(Job *j)
     int code = train(&t, resume);
     if (t.evaluator)
         evaluator_free(t.evaluator);
+    watch_close(&t);
     engine_free(t.engine);
     return code;
 }

@@ -21,6 +21,7 @@ typedef struct {
     Engine *engine;
     Scalars scalars;
     Tally *tally;
+    struct Watch *watch;         /* of --watch; null: nothing is watched */
     Evaluator *evaluator;        /* null until the first validation */
     int64_t *order;              /* of the samples in this epoch */
     /* where it stands */
@@ -45,6 +46,19 @@ LoopEnd train_loop(Training *t);
 /* Whether early stopping has ended the training after the epoch just done; to
  * resume it then changes nothing, as if it had never been cut. */
 bool train_stopped_early(const Training *t);
+
+/* Room for the batches of an engine; false after a report. */
+bool train_prepare(const Training *t, Engine *e, const int64_t *lengths);
+
+/* ---- watch.c: --watch ---- */
+
+/* Looks the names up and makes what computes their tensors; all else is set up. False after a
+ * report. */
+bool watch_open(Training *t);
+/* Before a step on these rows, and after it, whether or not it updated anything. */
+void watch_before(Training *t, int64_t n, const int64_t *order);
+void watch_after(const Training *t);
+void watch_close(Training *t);
 
 /* Rank of figures: loss, metrics, and the same with val_. */
 enum { FIGURES_MOST = 128 };

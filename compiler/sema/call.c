@@ -332,6 +332,19 @@ static Val stamp(Expander *x, Val v, const Instance *self)
     return v;
 }
 
+/* A layer's output, for those who watch it; of a layer that is applied again "lstm#2". */
+static void name_output(Expander *x, const Instance *self, const Val *out)
+{
+    const Val *y = out->kind == VAL_tuple && out->u.list.n ? &out->u.list.at[0] : out;
+    int before = 0;
+    if (y->kind != VAL_tensor || x->g != x->top)
+        return;
+    for (int i = 0; i < x->named.n; i++)
+        before += x->named.at[i].layer == self;
+    const char *name = before ? arena_printf(x->a, "%s#%d", self->path, before + 1) : self->path;
+    list_push(x->a, &x->named, ((NamedTensor){name, y->u.t.node, self}));
+}
+
 Val apply_instance(Expander *x, Instance *self, const CallArg *args, int nargs, Span at,
                    bool as_layer)
 {
@@ -354,6 +367,7 @@ Val apply_instance(Expander *x, Instance *self, const CallArg *args, int nargs, 
         out = val_poison();
     out = stamp(x, out, self);
     count_layer(x, row, self, &out);
+    name_output(x, self, &out);
     leave_call(x, before);
     return out;
 }

@@ -254,6 +254,7 @@ struct Frame {
 };
 
 typedef struct { const char *name; Node *node; Span span; } AddedLoss; /* weak or real scalar */
+typedef struct { const char *name; Node *node; const Instance *layer; } NamedTensor;
 typedef struct { const Param *buffer; Node *value; } BufferUpdate;
 typedef struct { const char *path; int count; } NameCount;
 typedef struct { Node *value; const Param *mean, *deviation; Span span; } Fitted; /* standardize */
@@ -303,6 +304,7 @@ struct Expander {
     LIST(NameCount) counts;         /* layer names handed out */
     LIST(LayerInfo) layers;
     LIST(PortInfo) inputs;          /* of the model */
+    LIST(NamedTensor) named;        /* outputs of layers by their paths, the model's names */
     Scope *fields;                  /* data by name, or null: inputs come from outside */
     LIST(AddedLoss) losses;         /* add_loss, activity regularisers */
     LIST(BufferUpdate) updates;

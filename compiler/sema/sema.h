@@ -164,6 +164,7 @@ typedef enum {
     FORWARD_train,    /* data fields -> transforms -> model (training) -> loss, metrics */
     FORWARD_evaluate, /* data fields -> transforms -> model (inference) -> loss, metrics */
     FORWARD_predict,  /* model inputs -> results (inference) */
+    FORWARD_watch,    /* as train, and every tensor of the model that has a name as a result */
     FORWARD_serve,    /* raw data fields of the inputs -> transforms -> model -> results */
     FORWARD_prepare   /* raw data fields -> transforms -> results named as the model's inputs */
 } Purpose;
@@ -172,8 +173,8 @@ typedef enum {
  * ROLE_buffer, ROLE_state, ROLE_scalar (step, counting from 1; epoch, from 0;
  * seed; learning_rate_scale, 1 at first). Outputs: ROLE_loss "loss" (rank 0, of
  * the session's real type), ROLE_metric, ROLE_result (the model's outputs; in
- * predict, serve and evaluate), ROLE_buffer updates, ROLE_state. Parameters appear in the order of
- * unit->param. */
+ * predict, serve and evaluate; in watch inputs, layers' outputs and named tensors),
+ * ROLE_buffer updates, ROLE_state. Parameters appear in the order of unit->param. */
 Graph *unit_forward(Unit *u, Purpose purpose);
 
 /* Appends the optimizer: grad[i] belongs to unit->param[i] (null where not

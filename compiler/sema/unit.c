@@ -205,6 +205,11 @@ static bool expand_model(Expander *x, ModelOutputs *out)
         return false;
     frame_run(x, f, (const Stmt *const *)st->model->body.at, st->model->body.n);
     bool ok = collect_outputs(x, f, out);
+    for (int i = 0; ok && i < f->scope->names.n; i++) {
+        const Binding *b = &f->scope->names.at[i];
+        if (b->val.kind == VAL_tensor)
+            list_push(x->a, &x->named, ((NamedTensor){b->name, b->val.u.t.node, NULL}));
+    }
     frame_leave(x, f);
     return ok && diag_ok(x->d);
 }
@@ -252,6 +257,16 @@ static void publish_model(Unit *u, Expander *x, const ModelOutputs *out)
     st->published = true;
 }
 
+/* For FORWARD_watch: what has a name and a value for each sample, once by each name. */
+static void output_named(Expander *x)
+{
+    for (int i = 0; i < x->named.n; i++) {
+        const NamedTensor *t = &x->named.at[i];
+        if (shape_has_batch(&t->node->shape) && !graph_find_output(x->top, ROLE_result, t->name))
+            graph_output(x->top, ROLE_result, t->name, t->node);
+    }
+}
+
 static bool expand(Unit *u, Expander *x)
 {
     ModelOutputs out = {0};
@@ -284,10 +299,13 @@ Graph *unit_forward(Unit *u, Purpose purpose)
 {
     Session *s = u->session;
     Graph *g = graph_new(s->arena, u->name);
-    Expander *x = expander_new(u, g, purpose, purpose == FORWARD_train);
-    x->differentiated = purpose == FORWARD_train;
+    bool watched = purpose == FORWARD_watch, trains = watched || purpose == FORWARD_train;
+    Expander *x = expander_new(u, g, watched ? FORWARD_train : purpose, trains);
+    x->differentiated = trains;
     if (!expand(u, x))
         return NULL;
+    if (watched)
+        output_named(x);
     order_params(x);
     publish_params(u);
     return g;
