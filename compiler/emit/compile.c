@@ -179,7 +179,7 @@ static Emit *emit_program(Arena *a, const Module *m, const Kernel *k, const JitO
     e->k = k;
     e->diag = o->diag;
     e->stamped = o->profile != NULL;
-    e->fma = o->calls_fma ? REAL_both : t->fma;
+    e->fma = o->calls_fma ? REAL_both : t->fma | (target_softens(t) ? REAL_f64 : 0);
     e->width = t->vector ? t->vector / (int)dtype_size(k->real) : 1;
     e->parts = k->block / e->width;
     return e;

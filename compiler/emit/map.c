@@ -63,8 +63,9 @@ static V sqrt_steps(Emit *e, V x, bool wide)
 V sqrt_emit(Emit *e, V x)
 {
     bool wide = is_double(x);
-    return e->target->floats & (wide ? REAL_f64 : REAL_f32) ? unary_intrinsic(e, "llvm.sqrt", x)
-                                                           : sqrt_steps(e, x, wide);
+    bool there = wide && target_softens(e->target);
+    there |= (e->target->floats & (wide ? REAL_f64 : REAL_f32)) != 0;
+    return there ? unary_intrinsic(e, "llvm.sqrt", x) : sqrt_steps(e, x, wide);
 }
 
 static bool is_float(V v)

@@ -67,9 +67,10 @@ void measure_object(Arena *a, ObjectSpec *o)
 
 /* ---- stack ----
  * A call goes through five functions at most: the entry, its whole, the walk, a phase, a kernel
- * (a row phase between the two). The most of each kind together bound what is taken. */
+ * (a row phase between the two), and those of soft.c. The most of each kind together bound what is taken. */
 
-enum { KIND_entry, KIND_all, KIND_run, KIND_body, KIND_phase, KIND_kernel, KINDS };
+enum { KIND_entry, KIND_all, KIND_run, KIND_body, KIND_phase, KIND_kernel, KIND_soft, KIND_round,
+       KINDS };
 
 struct StackSizes { int64_t most[KINDS]; };
 
@@ -77,7 +78,8 @@ static int kind_of(const char *name)
 {
     static const struct { const char *part; int kind; } parts[] = {
         {".all", KIND_all},  {".run", KIND_run},    {".rows", KIND_body},
-        {".level", KIND_body}, {".phase", KIND_phase}};
+        {".level", KIND_body}, {".phase", KIND_phase}, {"soft.round", KIND_round},
+        {"soft.", KIND_soft}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strstr(name, parts[i].part))
             return parts[i].kind;

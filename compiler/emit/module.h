@@ -70,6 +70,8 @@ void copy_bytes(Emit *e, V to, V from, V count);
 void check_pointer(Emit *e, V p, int64_t to);
 /* packed.c: the functions on files of weft pack. */
 void packed_emit(Emit *e, const ObjectSpec *o);
+/* soft.c: replaces what a target_softens has no instructions for in all that was emitted. */
+void soft_doubles(Arena *a, Module *m);
 /* self_test.c: of the entry `predict`, which is there. */
 void self_test_emit(Emit *e, ObjectSpec *o);
 /* measure.c: sizes of the sections of the object file, and what it calls outside; the stack

@@ -142,8 +142,10 @@ static void part_emit(void *context, int i)
         if (o->test)
             self_test_emit(e, o);
     }
-    if (p->ok)
+    if (p->ok) {
+        soft_doubles(p->arena, &p->m);
         hide(all, p);
+    }
     p->work = instructions(p->m.m);
 }
 
@@ -188,7 +190,9 @@ bool object_compile(Arena *a, ObjectSpec *o, const char **why)
     if (!all.target)
         all.target = target_find(a, NULL, NULL, NULL, NULL);
     o->target = target_text(a, all.target);
-    all.n = o->form == FORM_object && all.target->format == OBJECT_elf ? PARTS : 1;
+    /* Each part would have functions for doubles of its own. */
+    bool parts = all.target->format == OBJECT_elf && !target_softens(all.target);
+    all.n = o->form == FORM_object && parts ? PARTS : 1;
     machine_prepare(all.target);
     parallel_each(all.n, part_emit, &all);
     bool ok = true;

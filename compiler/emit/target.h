@@ -48,6 +48,12 @@ const Target *target_small(Arena *a, const Target *t);
 /* Has it an instruction for sums of products of pairs of bfloat16 (vdpbf16ps)? Told by
  * the features alone; without it pairs are two multiply-adds, with the same bits. */
 bool target_has_pairs(const Target *t);
+/* Are doubles computed by functions of the object's own (soft.c), with the bits of doubles that
+ * have instructions, fused multiply-add among them? */
+static inline bool target_softens(const Target *t)
+{
+    return t->floats == REAL_f32 && !t->vector;
+}
 /* "x86-64 znver4 avx512", "cortex-m7": what bits are promised for. */
 const char *target_text(Arena *a, const Target *t);
 

@@ -40,8 +40,6 @@ for target in $targets; do
             cortex-m0plus | cortex-m3)
                 [ -n "$calls" ] || fail "$target $form calls nothing"
                 others=$(grep -vE '^__aeabi_((u?i|[fd])2([fd]|u?iz)|[fd](add|sub|mul|div|cmp..))$' <<<"$calls") ;;
-            cortex-m4 | cortex-m33) # scalars are double
-                others=$(grep -vE '^__aeabi_(d|[if]2d)' <<<"$calls") ;;
             *) others=$calls ;;
         esac
         [ -z "$others" ] || fail "$target $form calls $others"

@@ -20,11 +20,8 @@ cd "$dir" || exit 1
 
 # Nothing is called that is not inside but, where floats need it, the compiler's helpers.
 helpers=$("$(tool llvm-nm)" -u object.o | sed 's/^ *[Uw] *//' | sort -u | tr '\n' ' ')
-case $floats in
-    3) allowed='' ;;
-    1) allowed='__aeabi_(d[a-z0-9]+|[a-z0-9]+2d|ldivmod) ' ;;
-    *) allowed='__aeabi_[a-z0-9]+ ' ;;
-esac
+allowed=
+[ "$floats" -ne 0 ] || allowed='__aeabi_[a-z0-9]+ '
 if [ -n "$(sed -E "s/($allowed)//g" <<<"$helpers")" ]; then
     echo "undefined: $helpers"
     exit 1
@@ -56,7 +53,7 @@ case $triple in
         if [ -n "$helpers" ]; then
             need arm-none-eabi-gcc # its library has them
             libraries=("$(arm-none-eabi-gcc -mcpu="$cpu" -mthumb -print-libgcc-file-name \
-                "-mfloat-abi=$([ "$floats" -eq 0 ] && echo soft || echo hard)")")
+                -mfloat-abi=soft)")
         fi
         code=0x00000000 data=0x20000000
         [ "$cpu" = cortex-m33 ] && code=0x10000000 data=0x80000000

@@ -146,6 +146,7 @@ static bool write_object(Trial *r)
         }
     }
     Bytes object;
+    soft_doubles(r->arena, &m);
     module_finish(r->arena, &m, FORM_object, &object);
     module_end(&m);
     FILE *f = create(r, "object.o");
