@@ -67,7 +67,8 @@ void measure_object(Arena *a, ObjectSpec *o)
 
 /* ---- stack ----
  * A call goes through five functions at most: the entry, its whole, the walk, a phase, a kernel
- * (a row phase between the two), and those of soft.c. The most of each kind together bound what is taken. */
+ * (a row phase between the two), and those of soft.c. The most of each kind together bound what
+ * is taken. */
 
 enum { KIND_entry, KIND_all, KIND_run, KIND_body, KIND_phase, KIND_kernel, KIND_soft, KIND_round,
        KINDS };

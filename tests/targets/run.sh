@@ -1,6 +1,6 @@
 #!/bin/bash
 # Links an object with what runs it, and runs it: run.sh DIR FLOATS TRIPLE CPU ABI RUNNER SOURCE... [FLAG...]
-# DIR holds object.o; what the sources' target_run puts is left in DIR/out.bin. Exit code 77 with
+# DIR holds the objects; what the sources' target_run puts is left in DIR/out.bin. Exit code 77 with
 # a reason on stdout where a tool is missing, 78 where the object was only looked at.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,7 +19,7 @@ need "$(tool llvm-nm)"
 cd "$dir" || exit 1
 
 # Nothing is called that is not inside but, where floats need it, the compiler's helpers.
-helpers=$("$(tool llvm-nm)" -u object.o | sed 's/^ *[Uw] *//' | sort -u | tr '\n' ' ')
+helpers=$("$(tool llvm-nm)" -u --quiet ./*.o | sed -n 's/^ *[Uw] *//p' | sort -u | tr '\n' ' ')
 allowed=
 [ "$floats" -ne 0 ] || allowed='__aeabi_[a-z0-9]+ '
 if [ -n "$(sed -E "s/($allowed)//g" <<<"$helpers")" ]; then

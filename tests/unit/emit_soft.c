@@ -63,7 +63,8 @@ static void make(Maker *k)
 {
     Emit *e = k->e;
     LLVMTypeRef in[] = {e->ptr, e->ptr};
-    V fn = begin_function(e, "operations", LLVMFunctionType(e->none, in, 2, 0), true), bits[3], x[3];
+    V fn = begin_function(e, "operations", LLVMFunctionType(e->none, in, 2, 0), true);
+    V bits[3], x[3];
     k->out = LLVMGetParam(fn, 1);
     for (int i = 0; i < 3; i++) {
         bits[i] = LLVMBuildLoad2(e->b, e->i64, word_at(e, LLVMGetParam(fn, 0), i), "");
