@@ -13,7 +13,8 @@
 
 enum { MANTISSA = 52, BIAS = 1023, TOP = 2047, POINT = 124 };
 static const uint64_t SIGN = 1ull << 63, ONE = 1ull << MANTISSA,
-                      INFINITE = (uint64_t)TOP << MANTISSA, NOT_A_NUMBER = INFINITE | 1ull << (MANTISSA - 1);
+                      INFINITE = (uint64_t)TOP << MANTISSA,
+                      NOT_A_NUMBER = INFINITE | 1ull << (MANTISSA - 1);
 
 /* ---- integers, as short as formulas want them ---- */
 

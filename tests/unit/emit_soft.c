@@ -4,10 +4,11 @@
 #include "emit/module.h"
 #include "ir/flush.h"
 
-#include <llvm-c/LLJIT.h>
-#include <llvm-c/Orc.h>
+#include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ROUNDS = 1000000, OUTS = 32 };
 
@@ -86,12 +87,31 @@ static void make(Maker *k)
 
 typedef void (*Operations)(const uint64_t *in, uint64_t *out);
 
+/* The object's function, by the linker and the loader of this machine. */
+static Operations load(const Bytes *object)
+{
+    char dir[] = "/tmp/weft-soft-XXXXXX";
+    if (!mkdtemp(dir))
+        bug("no folder in /tmp");
+    const char *path = arena_printf(arena, "%s/soft", dir);
+    FILE *f = fopen(arena_printf(arena, "%s.o", path), "wb");
+    if (!f || fwrite(object->at, 1, object->size, f) != object->size || fclose(f) ||
+        system(arena_printf(arena, "cc -shared -o %s.so %s.o", path, path)))
+        bug("%s.o is not linked", path);
+    void *library = dlopen(arena_printf(arena, "%s.so", path), RTLD_NOW);
+    unlink(arena_printf(arena, "%s.o", path));
+    unlink(arena_printf(arena, "%s.so", path));
+    rmdir(dir);
+    void *at = library ? dlsym(library, "operations") : NULL;
+    if (!at)
+        bug("%s", dlerror());
+    return (Operations)(uintptr_t)at;
+}
+
 static Operations compile(const Target *t, Maker *k)
 {
     Module m;
     Bytes object;
-    LLVMOrcLLJITRef jit;
-    LLVMOrcExecutorAddress at = 0;
     module_begin(&m, t);
     *k = (Maker){.e = module_emit(arena, &m)};
     make(k);
@@ -103,13 +123,7 @@ static Operations compile(const Target *t, Maker *k)
         bug("%d functions", functions);
     module_finish(arena, &m, FORM_object, &object);
     module_end(&m);
-    LLVMMemoryBufferRef copy =
-        LLVMCreateMemoryBufferWithMemoryRangeCopy(object.at, object.size, "soft");
-    if (LLVMOrcCreateLLJIT(&jit, NULL) ||
-        LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), copy) ||
-        LLVMOrcLLJITLookup(jit, &at, "operations"))
-        bug("the code cannot be loaded");
-    return (Operations)(uintptr_t)at;
+    return load(&object);
 }
 
 /* ---- operands ---- */
