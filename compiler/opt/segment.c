@@ -108,13 +108,22 @@ static int read_by_alone(const Graph *g, const Node *scan, const Node *back, boo
     return n;
 }
 
+/* Can the carries be kept as each segment begins? Sums over the batch cannot. */
+static bool has_borders(const Node *scan)
+{
+    for (int i = 0; i < carries(scan); i++)
+        if (shape_has_shards(&scan->in[i]->shape))
+            return false;
+    return true;
+}
+
 /* The scan whose values the gradient's scan `back` reads, or null. */
 static Node *find_forward(Arena *a, const Graph *g, const Node *back)
 {
     for (int k = carries(back); k < moving(back); k++) {
         const Node *r = back->in[k];
         Node *scan = r->op == OP_result ? r->in[0] : NULL;
-        if (scan && !attr_int(scan, ATTR_reverse, 0) && has_rank(scan) &&
+        if (scan && !attr_int(scan, ATTR_reverse, 0) && has_rank(scan) && has_borders(scan) &&
             dim_equal(length_of(scan), length_of(back)) &&
             read_by_alone(g, scan, back, NEW_ARRAY(a, bool, scan->body->outputs.n + 1)))
             return scan;

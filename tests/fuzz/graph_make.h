@@ -568,6 +568,8 @@ static inline Node *random_scan(Maker *m)
     scan_carries(m, &b, &s, 1 + pick(m, 3));
     scan_sequences(m, &b, &s, length);
     scan_constants(m, &b, &s);
+    if (b.pool.n == 0)
+        return NULL;
     grow(&b, 3 + pick(m, 9));
     for (int i = 0; i < s.ncarry; i++) {
         /* A delay now and then: the next value is another carry. */
