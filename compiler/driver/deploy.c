@@ -116,16 +116,43 @@ static Graph *make_graph(Deploy *d, Pipeline which, Layout layout, int64_t rows,
     return g;
 }
 
-static void add_variant(Deploy *d, ObjectEntry *e, Pipeline which, Layout layout, int64_t most,
-                        const char *name)
+static void add_variant(Deploy *d, ObjectEntry *e, Pipeline which, Layout layout, int64_t rows,
+                        int64_t most, const char *name)
 {
     name = arena_printf(d->arena, "derived/%s/%s", e->name, name);
-    e->variant[e->nvariant++] = (ObjectVariant){make_graph(d, which, layout, most, name), most};
+    Graph *g = make_graph(d, which, layout, rows, name);
+    e->variant[e->nvariant++] = (ObjectVariant){g, most, rows == 1 && most > 1};
 }
 
-/* Small batches in columns, where they are faster, the others in rows; one variant where
- * there are no vectors to lay them in. A single row has code of its own, unless little code is
- * wanted: that of more rows computes a register tile of them. */
+/* Is every row computed from itself alone, whichever place it has in its batch? */
+static bool rows_stand_alone(const Graph *g)
+{
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = g->nodes.at[i];
+        bool batch = shape_has_batch(&n->shape);
+        if ((n->op == OP_random && batch) || n->op == OP_batch_contract || n->op == OP_sum_shards ||
+            (n->op == OP_dim && attr_get(n, ATTR_dim)->u.dim.sym == SYM_N) ||
+            (n->op == OP_input && attr_int(n, ATTR_role, -1) == ROLE_state) ||
+            (n->body && !rows_stand_alone(n->body)))
+            return false;
+    }
+    return true;
+}
+
+/* The most rows that go through the code of a single one, row by row: a register tile of four
+ * takes as long as 2.6 single rows (the tutorial's network), unless weights that no cache of a
+ * core holds would be read for each. */
+static int64_t single_most(const Deploy *d, const Graph *g)
+{
+    enum { ALONE = 2, CACHE_BYTES = 1 << 19 };
+    bool twice = rows_stand_alone(g) && d->spec.blob[BLOB_params].bytes <= CACHE_BYTES;
+    return twice && d->batch >= ALONE ? ALONE : 1;
+}
+
+/* Small batches in columns, where they are faster, the others in rows: up to 32 in vectors half
+ * as many as larger ones. One variant where there are no vectors to lay them in. A single row
+ * has code of its own, unless little code is wanted: that of more rows computes a register tile
+ * of them, which is chosen for the least block. */
 static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
 {
     PassOptions o = d->job->passes;
@@ -134,13 +161,18 @@ static bool add_variants(Deploy *d, ObjectEntry *e, Pipeline which)
     Graph *g = pipeline_run(d->unit, which, &o, NULL);
     if (!g)
         return false;
+    bool small = d->spec.options.target->small;
     int64_t few = d->spec.options.target->vector ? layout_columns_most(g, d->batch) : 0;
-    if (few > 1 && !d->spec.options.target->small)
-        add_variant(d, e, which, LAYOUT_columns, 1, "row");
-    if (few)
-        add_variant(d, e, which, LAYOUT_columns, few, "columns");
+    int64_t single = few > 1 && !small ? single_most(d, g) : 0;
+    if (single)
+        add_variant(d, e, which, LAYOUT_columns, 1, single, "row");
+    if (few > single)
+        add_variant(d, e, which, LAYOUT_columns, few < BLOCK_ROWS_LEAST ? few : BLOCK_ROWS_LEAST,
+                    few, "columns");
+    if (few < BLOCK_ROWS && d->batch > BLOCK_ROWS && !small)
+        add_variant(d, e, which, LAYOUT_rows, BLOCK_ROWS, BLOCK_ROWS, "few");
     if (few < d->batch)
-        add_variant(d, e, which, LAYOUT_rows, d->batch, "rows");
+        add_variant(d, e, which, LAYOUT_rows, d->batch, d->batch, "rows");
     return true;
 }
 

@@ -163,7 +163,7 @@ static bool lay_out_variants(Making *k)
     int64_t head[VARIANTS_MOST], common = 0;
     for (int i = 0; i < en->nvariant; i++) {
         const Program *p = k->program[i];
-        int64_t rows = en->variant[i].most;
+        int64_t rows = variant_rows(&en->variant[i]);
         head[i] = SLOT * (CONTROL_ports + en->nin + en->nout);
         k->port[i] = NEW_ARRAY(k->a, PortPlace, p->nport + 1);
         for (int j = 0; j < p->nport; j++)
@@ -393,13 +393,13 @@ static void count_step(Making *k)
         LLVMBuildStore(e->b, seed, at_byte(e, state, OPTIMIZER_seed));
 }
 
-/* Arrays that hold a part for each step go on by one. */
-static void next_step(Making *k, V ws)
+/* Arrays that hold a part for each step, or for each row, go on by one. */
+static void next_part(Making *k, V ws)
 {
     Emit *e = k->e;
     const ObjectEntry *en = k->entry;
     for (int i = 0; i < en->nin + en->nout; i++) {
-        if (i < en->nin && en->axis[i] < 0)
+        if (i < en->nin && en->axis && en->axis[i] < 0)
             continue;
         int64_t bytes = row_bytes(k, i < en->nin ? &en->in[i] : &en->out[i - en->nin]);
         V at = load_word(e, ws, CONTROL_ports + i, e->ptr);
@@ -416,13 +416,16 @@ static void run_variant(Making *k, V ws, int variant)
     V args[] = {ws, LLVMGetParam(e->fn, (unsigned)k->nformal + 1),
                 LLVMGetParam(e->fn, (unsigned)k->nformal + 2)};
     store_scalars(k, ws, variant);
-    V steps = find_formal(k, ARG_steps);
+    bool each = k->entry->variant[variant].each;
+    V count = each ? find_formal(k, ARG_n) : find_formal(k, ARG_steps);
     Loop l;
-    if (steps)
-        loop_begin(e, &l, const_i64(e, 0), widen(e, steps), 1, NULL, 0);
+    if (each)
+        store_word(e, ws, CONTROL_lengths + SYM_N, const_i64(e, 1));
+    if (count)
+        loop_begin(e, &l, const_i64(e, 0), widen(e, count), 1, NULL, 0);
     V ok = LLVMBuildCall2(e->b, LLVMFunctionType(e->i1, in, 3, 0), k->run[variant], args, 3, "");
-    if (steps) {
-        next_step(k, ws);
+    if (count) {
+        next_part(k, ws);
         loop_end(e, &l, NULL);
     }
     if (k->entry->trains)

@@ -96,7 +96,7 @@ static bool entries_emit(Parts *all, Part *part, Emit *e)
         Program *p[VARIANTS_MOST];
         for (int v = 0; v < en->nvariant; v++) {
             JitOptions options = o->options;
-            options.rows = en->variant[v].most;
+            options.rows = variant_rows(&en->variant[v]);
             options.single = options.rows == 1;
             options.profile = NULL;
             const char *prefix = arena_printf(a, "%s.%d.", en->name, v);

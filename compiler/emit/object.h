@@ -53,9 +53,15 @@ typedef enum {
 } ArgKind;
 enum { ARGS_MOST = 12 };
 
-/* A program for batches of up to `most` rows; smaller ones go to the variant before it. */
-typedef struct { const Graph *graph; int64_t most; } ObjectVariant;
-enum { VARIANTS_MOST = 3 };
+/* A program for batches of up to `most` rows; smaller ones go to the variant before it. With
+ * `each` it is made for one row and runs once for each: nothing in it may depend on the batch. */
+typedef struct { const Graph *graph; int64_t most; bool each; } ObjectVariant;
+enum { VARIANTS_MOST = 4 };
+/* The most rows that the variant's program is given at a time. */
+static inline int64_t variant_rows(const ObjectVariant *v)
+{
+    return v->each ? 1 : v->most;
+}
 
 typedef struct {
     const char *name;                 /* behind the object's name: "predict" */
