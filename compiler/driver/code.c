@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,27 @@ static const char *emitter_path(Arena *a)
             return path;
     }
     return NULL;
+}
+
+struct CodeLoad { const char *path; pthread_t thread; };
+
+static void *load(void *p)
+{
+    dlopen(((CodeLoad *)p)->path, RTLD_NOW | RTLD_LOCAL);
+    return NULL;
+}
+
+CodeLoad *code_load_begin(Arena *a)
+{
+    CodeLoad *l = NEW(a, CodeLoad);
+    l->path = emitter_path(a);
+    return l->path && !pthread_create(&l->thread, NULL, load, l) ? l : NULL;
+}
+
+void code_load_end(CodeLoad *l)
+{
+    if (l)
+        pthread_join(l->thread, NULL);
 }
 
 /* It stays loaded: LLVM cannot be unloaded. */
