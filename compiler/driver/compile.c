@@ -22,6 +22,10 @@ static bool read_options(Deploy *d)
         return error_at(diag, nowhere, "--emit and --shared exclude each other");
     if (option_on(o, OPT_python) && !option_on(o, OPT_shared))
         return error_at(diag, nowhere, "--python goes with --shared");
+    if (option_on(o, OPT_multiversion) &&
+        (o->value[OPT_cpu] || o->value[OPT_features] || option_on(o, OPT_size)))
+        return error_at(diag, nowhere, "--multiversion has its own processors and loops: leave out "
+                        "--cpu, --features and --size");
     d->spec.form = !emit ? FORM_object : emit[0] == 'l' ? FORM_llvm : FORM_asm;
     return web_check(d) && option_integer(o, diag, OPT_batch, 1, 1 << 20, &d->batch) &&
            option_integer(o, diag, OPT_time, 1, 1 << 20, &d->time);
@@ -155,6 +159,23 @@ static bool write_files(Deploy *d)
 
 /* ---- the command ---- */
 
+/* With --multiversion: the target that the versions begin with, t or what t is one of. */
+static const Target *versions_base(Deploy *d, const Emitter *e, const Target *t)
+{
+    Diag *diag = d->job->diag;
+    const char *why;
+    bool family = strncmp(t->triple, "x86_64", strlen("x86_64")) == 0;
+    if (family && !strcmp(t->name, "host"))
+        t = e->target(d->arena, "x86-64", NULL, NULL, &why);
+    if (!family)
+        error_at(diag, nowhere, "--multiversion is for x86-64, and the target is %s", t->name);
+    else if (t->vector != 16)
+        error_at(diag, nowhere, "--target %s is one of the versions of --multiversion, which goes "
+                 "with x86-64", t->name);
+    d->spec.versions = true;
+    return diag_ok(diag) ? t : NULL;
+}
+
 static bool find_target(Deploy *d, const Emitter *e)
 {
     const Options *o = d->job->options;
@@ -162,6 +183,8 @@ static bool find_target(Deploy *d, const Emitter *e)
     const Target *t = e->target(d->arena, name, o->value[OPT_cpu], o->value[OPT_features], &why);
     if (!t)
         return error_at(d->job->diag, nowhere, "%s", why);
+    if (option_on(o, OPT_multiversion) && !(t = versions_base(d, e, t)))
+        return false;
     d->spec.options.target = option_on(o, OPT_size) ? e->small(d->arena, t) : t;
     return true;
 }

@@ -98,6 +98,15 @@ static void add_wrapped(Text *t, const char *args, int taken)
     }
 }
 
+/* Up to the arguments: a function, or a pointer in the table of a version's functions. */
+static void add_begin(const Deploy *d, Text *t, const char *name)
+{
+    if (d->spec.versions)
+        text_add(t, "int32_t (*%s)(", name);
+    else
+        text_add(t, "int32_t %s_%s(", d->spec.name, name);
+}
+
 static void add_prototype(const Deploy *d, Text *t, const ObjectEntry *e, bool parallel)
 {
     int count = 0;
@@ -106,7 +115,7 @@ static void add_prototype(const Deploy *d, Text *t, const ObjectEntry *e, bool p
         add_argument(d, &args, e, e->arg[i], &count);
     if (parallel)
         text_add(&args, ", int32_t threads, weft_parallel_for parallel_for, void *context");
-    text_add(t, "int32_t %s_%s%s(", d->spec.name, e->name, parallel ? "_parallel" : "");
+    add_begin(d, t, arena_printf(d->arena, "%s%s", e->name, parallel ? "_parallel" : ""));
     add_wrapped(t, text_string(&args), (int)strlen(d->spec.name) + (int)strlen(e->name) + 10);
     text_add(t, ");\n");
 }
@@ -339,20 +348,6 @@ static void add_stream(const Deploy *d, Text *t, const ObjectEntry *e)
     add_prototype(d, t, e, false);
 }
 
-/* Files of weft pack. */
-static void add_weights(const Deploy *d, Text *t)
-{
-    const char *n = d->spec.name, *up = d->upper;
-    text_add(t, "\n/* A file of weft pack (little-endian): a head of %s_WEIGHTS_HEAD bytes with a "
-             "hash of the\n * model, then the parameters. _check tells whether it is one for this "
-             "object: params may\n * then be its address + %s_WEIGHTS_HEAD, where that is a "
-             "multiple of WEFT_ALIGN (a mapped\n * file's is). _load checks, then copies. _head "
-             "fills the head of a file that holds params. */\n", up, up);
-    text_add(t, "int32_t %s_weights_check(const void *file, size_t size);\n"
-             "int32_t %s_weights_load(void *params, const void *file, size_t size);\n"
-             "int32_t %s_weights_head(const void *params, void *head);\n", n, n, n);
-}
-
 static void add_entries(const Deploy *d, Text *t)
 {
     for (int i = 0; i < d->entries.n; i++) {
@@ -375,6 +370,60 @@ static void add_entries(const Deploy *d, Text *t)
             add_prototype(d, t, e, true);
         }
     }
+    if (d->spec.test) {
+        text_add(t, "\n/* Computes the outputs of a row that is in the object and compares them "
+                 "with those known:\n * WEFT_OK or WEFT_SELF_TEST. */\n");
+        add_begin(d, t, "self_test");
+        text_add(t, "void *workspace);\n");
+    }
+}
+
+/* The table of a version's functions and what fills it. */
+static void add_versions(const Deploy *d, Text *t)
+{
+    const char *n = d->spec.name, *up = d->upper;
+    Text entries = {.arena = d->arena};
+    add_entries(d, &entries);
+    const ObjectEntry *e = &d->entries.at[0];
+    text_add(t, "\n/* The code is there for processors with SSE2 (every x86-64), AVX2 and AVX-512. "
+             "A version's\n * functions are a table, yours as all memory is:\n"
+             " *     %s_functions %s;\n *     %s_select(&%s); once; then %s.%s(...)\n"
+             " * AVX2 and AVX-512 give the same bits; SSE2, without fused multiply-add, rounds "
+             "twice. What\n * is kept from call to call may go from one version to another. */\n",
+             n, n, n, n, n, e->once ? e->once : e->name);
+    text_add(t, "enum { %s_SSE2 = %d, %s_AVX2 = %d, %s_AVX512 = %d };\n", up, VERSION_sse2, up,
+             VERSION_avx2, up, VERSION_avx512);
+    text_add(t, "typedef struct %s_functions {\n    int32_t version; /* which it is */\n", n);
+    for (const char *line = text_string(&entries); *line;) {
+        size_t length = strcspn(line, "\n");
+        text_add(t, "%s%.*s\n", length ? "    " : "", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+    text_add(t, "} %s_functions;\n\n"
+             "/* Fills the table with the fastest version that the processor and the system can "
+             "run. */\nint32_t %s_select(%s_functions *functions);\n"
+             "/* The same with a version of your choice: WEFT_RANGE when it cannot be run here. */"
+             "\nint32_t %s_select_version(%s_functions *functions, int32_t version);\n",
+             n, n, n, n, n);
+}
+
+/* Files of weft pack. */
+static void add_weights(const Deploy *d, Text *t)
+{
+    const char *n = d->spec.name, *up = d->upper;
+    text_add(t, "\n/* A file of weft pack (little-endian): a head of %s_WEIGHTS_HEAD bytes with a "
+             "hash of the\n * model, then the parameters. _check tells whether it is one for this "
+             "object: params may\n * then be its address + %s_WEIGHTS_HEAD, where that is a "
+             "multiple of WEFT_ALIGN (a mapped\n * file's is). _load checks, then copies. _head "
+             "fills the head of a file that holds params. */\n", up, up);
+    text_add(t, "int32_t %s_weights_check(const void *file, size_t size);\n"
+             "int32_t %s_weights_load(void *params, const void *file, size_t size);\n"
+             "int32_t %s_weights_head(const void *params, void *head);\n", n, n, n);
+}
+
+/* What moves bytes, the same for all versions. */
+static void add_access(const Deploy *d, Text *t)
+{
     const char *n = d->spec.name;
     if (d->spec.load)
         text_add(t, "\n/* The trained parameters that were given when compiling. */\n"
@@ -385,10 +434,6 @@ static void add_entries(const Deploy *d, Text *t)
                  "int32_t %s_set(void *params, const char *name, const void *values);\n", n, n);
     if (d->spec.access)
         add_weights(d, t);
-    if (d->spec.test)
-        text_add(t, "\n/* Computes the outputs of a row that is in the object and compares them "
-                 "with those known:\n * WEFT_OK or WEFT_SELF_TEST. */\n"
-                 "int32_t %s_self_test(void *workspace);\n", n);
     if (d->spec.reset)
         text_add(t, "\n/* The state before the first call. */\n"
                  "int32_t %s_reset(void *state);\n", n);
@@ -406,7 +451,11 @@ char *deploy_header(const Deploy *d)
              "#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n%s\n",
              d->upper, d->upper, common);
     add_constants(d, &t);
-    add_entries(d, &t);
+    if (d->spec.versions)
+        add_versions(d, &t);
+    else
+        add_entries(d, &t);
+    add_access(d, &t);
     text_add(&t, "\n/* Names, shapes and origin as JSON text. */\nconst char *%s_info(void);\n",
              d->spec.name);
     text_add(&t, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");

@@ -115,19 +115,25 @@ class Net:
 
     batch       the most rows of a train_step; predict and loss take any number
     info        names, shapes, classes, origin
+    version     of the code that is run, where the library has several (--multiversion): "sse2",
+                "avx2" or "avx512"; else None
     parameters  by name, arrays that lie in the model's memory: reading shows the values, writing
                 into them changes the model; empty where the library holds them as constants
     """
 
     batch: int
     info: dict[str, Any]
+    version: str | None
     parameters: dict[str, np.ndarray]
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, version: str | None = None) -> None:
         """Parameters as they were given when compiling, else the first ones of training by `seed`
-        (zeros without --train: load them)."""
+        (zeros without --train: load them). Of several versions of the code the fastest that runs
+        here, or the one that is named."""
         self._library = ctypes.CDLL(os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                                  _LIBRARY))
+        self._table = (ctypes.c_void_p * (1 + len(_MODEL["table"])))()
+        self.version = self._select(version)
         self.batch = _MODEL["batch"]
         info = self._function("info")
         info.restype = ctypes.c_char_p
@@ -147,7 +153,24 @@ class Net:
 
     # ---- calls ----
 
+    def _select(self, version: str | None) -> str | None:
+        names = _MODEL["versions"]
+        if not _MODEL["table"]:
+            if version is not None:
+                raise AttributeError("the library was compiled without --multiversion")
+            return None
+        if version is not None and version not in names:
+            raise ValueError("version: one of %s is expected, found %r" % (names, version))
+        status = (self._function("select")(self._table) if version is None else
+                  self._function("select_version")(self._table, names.index(version)))
+        if status:
+            raise Error("select", status)
+        return names[self._table[0] or 0]
+
     def _function(self, name: str):
+        if name in _MODEL["table"]:
+            at = self._table[1 + _MODEL["table"].index(name)]
+            return ctypes.CFUNCTYPE(ctypes.c_int32)(at)
         return getattr(self._library, "%s_%s" % (_NAME, name))
 
     def _plain(self, name: str, *blobs: np.ndarray) -> None:
@@ -231,7 +254,8 @@ class Net:
     def self_test(self) -> None:
         """Raises Error when the processor computes anything else than what was computed when
         compiling."""
-        if not hasattr(self._library, _NAME + "_self_test"):
+        if ("self_test" not in _MODEL["table"]
+                and not hasattr(self._library, _NAME + "_self_test")):
             raise AttributeError("the library was compiled without a self test")
         self._plain("self_test", self._blob["workspace"])
 

@@ -42,6 +42,30 @@ static void add_sizes(const Deploy *d, json_t *table)
         json_object_set_new(table, sizes[i].name, json_integer(sizes[i].size));
 }
 
+/* The functions of the table that NAME_select fills, in its order; none without versions. */
+static json_t *versions_table(const Deploy *d)
+{
+    json_t *all = json_array();
+    for (int i = 0; d->spec.versions && i < d->entries.n; i++)
+        for (int form = 0; form < NENTRYFORM; form++) {
+            const char *name = entry_function(d->arena, &d->entries.at[i], (EntryForm)form);
+            if (name)
+                json_array_append_new(all, json_string(name));
+        }
+    if (d->spec.versions && d->spec.test)
+        json_array_append_new(all, json_string("self_test"));
+    return all;
+}
+
+/* Their names, by number. */
+static json_t *version_list(void)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < NVERSION; i++)
+        json_array_append_new(all, json_string(version_names[i]));
+    return all;
+}
+
 static json_t *model_table(const Deploy *d)
 {
     const ObjectBlob *blob = d->spec.blob;
@@ -66,6 +90,8 @@ static json_t *model_table(const Deploy *d)
     json_object_set_new(table, "parameters", tensors_table(&blob[BLOB_params], !d->spec.embed));
     json_object_set_new(table, "slots", tensors_table(&blob[BLOB_optimizer], d->train));
     json_object_set_new(table, "functions", functions);
+    json_object_set_new(table, "table", versions_table(d));
+    json_object_set_new(table, "versions", version_list());
     return table;
 }
 

@@ -64,19 +64,27 @@ void size_report(const Deploy *d)
         {"stack", "stack", "at most", o->stack},
         {"RAM in all", "ram", "", ram(d)}};
     enum { ROWS = sizeof rows / sizeof *rows };
+    int nversion = o->versions ? NVERSION : 0;
     if (d->job->json) {
-        JsonField f[ROWS + 3] = {json_field_text("model", o->name),
-                                 json_field_text("target", o->target)};
+        JsonField f[ROWS + NVERSION + 3] = {json_field_text("model", o->name),
+                                            json_field_text("target", o->target)};
         for (int i = 0; i < ROWS; i++)
             f[i + 2] = json_field_integer(rows[i].json, rows[i].bytes);
         f[ROWS + 2] = json_field_text("helpers", helpers(d));
-        json_line(stdout, "compile", f, ROWS + 3);
+        for (int v = 0; v < nversion; v++)
+            f[ROWS + 3 + v] = json_field_integer(
+                arena_printf(d->arena, "code_%s", version_names[v]), o->version_code[v]);
+        json_line(stdout, "compile", f, ROWS + 3 + nversion);
         return;
     }
     printf("%s for %s, batches of up to %lld\n", o->name, o->target, (long long)d->batch);
-    for (int i = 0; i < ROWS; i++)
+    for (int i = 0; i < ROWS; i++) {
         printf("  %-16s %12s  %s\n", rows[i].name, text_count(d->arena, rows[i].bytes),
                rows[i].doc);
+        for (int v = 0; i == 0 && v < nversion; v++)
+            printf("    of %-11s %12s\n", version_names[v],
+                   text_count(d->arena, o->version_code[v]));
+    }
     if (o->helpers.n)
         printf("  calls helpers of the compiler that links it: %s\n", helpers(d));
 }

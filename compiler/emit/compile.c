@@ -32,6 +32,7 @@ Emit *module_emit(Arena *a, const Module *m)
     e->prefix = "";
     e->workers = 1;
     e->target = m->target;
+    e->version = m->version;
     e->registers = m->target->registers;
     e->cx = m->cx;
     e->m = m->m;
@@ -62,7 +63,9 @@ static void optimise(const Module *m)
     const char *passes = "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,"
                          "loop-mssa(licm),gvn)";
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef failed = LLVMRunPasses(m->m, passes, m->tm, options);
+    LLVMErrorRef failed = m->versions ? LLVMRunPasses(m->m, "constmerge", m->tm, options) : NULL;
+    if (!failed)
+        failed = LLVMRunPasses(m->m, passes, m->tm, options);
     if (failed)
         llvm_bug("the passes do not run", failed);
     LLVMDisposePassBuilderOptions(options);

@@ -41,6 +41,7 @@ typedef struct {
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none, kernel_type;
     LLVMTypeRef index;     /* integers of a pointer's size: lengths, positions, loops */
     const Target *target;
+    const Version *version; /* of several in an object; null: the functions are for all */
     unsigned fma;          /* REAL_: llvm.fma is an instruction or may call; else mul and add */
     int width;             /* lanes of a vector */
     int parts;             /* vectors that make up a block's rows */

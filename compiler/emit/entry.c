@@ -462,19 +462,15 @@ static V implementation(Making *k, LLVMTypeRef *types)
     return fn;
 }
 
-/* The function that the caller calls; FORM_once: for one step. */
-typedef enum { FORM_serial, FORM_parallel, FORM_once } ExportForm;
-
-static void exported(Making *k, V all, LLVMTypeRef *types, ExportForm form)
+/* The function that the caller calls. */
+static void exported(Making *k, V all, LLVMTypeRef *types, EntryForm form)
 {
     Emit *e = k->e;
     unsigned n = (unsigned)k->nformal, most = n + 3;
     unsigned given = form == FORM_parallel ? most : form == FORM_once ? n - 1 : n;
     LLVMTypeRef type = LLVMFunctionType(e->i32, types, given, 0);
-    const char *name = arena_printf(k->a, "%s_%s%s", k->o->name,
-                                    form == FORM_once ? k->entry->once : k->entry->name,
-                                    form == FORM_parallel ? "_parallel" : "");
-    V fn = begin_function(e, name, type, true), args[ENTRY_ARGS_MOST + 3];
+    V fn = begin_entry(e, k->o, entry_function(k->a, k->entry, form), type);
+    V args[ENTRY_ARGS_MOST + 3];
     for (unsigned i = 0; i < given; i++)
         args[i] = LLVMGetParam(fn, i);
     if (form == FORM_once)
@@ -507,10 +503,8 @@ bool entry_emit(Arena *a, Emit *e, const ObjectSpec *o, ObjectEntry *entry, Prog
     types[k.nformal] = e->i32;
     types[k.nformal + 1] = types[k.nformal + 2] = e->ptr;
     V all = implementation(&k, types);
-    exported(&k, all, types, FORM_serial);
-    if (entry->parallel)
-        exported(&k, all, types, FORM_parallel);
-    if (entry->once)
-        exported(&k, all, types, FORM_once);
+    for (int form = 0; form < NENTRYFORM; form++)
+        if (entry_function(a, entry, (EntryForm)form))
+            exported(&k, all, types, (EntryForm)form);
     return true;
 }

@@ -27,6 +27,11 @@ void function_attributes(Emit *e)
     set_attribute(e, "no-builtins", "true");
     set_attribute(e, "no-stack-arg-probe", "");
     set_flag(e, "nounwind");
+    if (e->version) {
+        set_attribute(e, "target-cpu", e->target->cpu);
+        set_attribute(e, "target-features", e->target->features);
+        LLVMSetSection(e->fn, e->version->section);
+    }
     if (e->target->small) {
         set_flag(e, "minsize");
         set_flag(e, "optsize");

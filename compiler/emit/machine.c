@@ -31,6 +31,7 @@ typedef struct {
         LLVMInitialize##Name##TargetInfo(); \
         LLVMInitialize##Name##Target();     \
         LLVMInitialize##Name##TargetMC();   \
+        LLVMInitialize##Name##AsmParser();  \
         LLVMInitialize##Name##AsmPrinter(); \
     }
 INITIALISE(X86)

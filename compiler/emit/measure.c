@@ -7,6 +7,17 @@
 
 /* ---- sections ---- */
 
+/* A section of code: of the version in whose name it ends. */
+static void add_code(ObjectSpec *o, const char *name, int64_t bytes)
+{
+    o->code += bytes;
+    for (int v = 0; v < NVERSION; v++) {
+        size_t n = strlen(name), m = strlen(version_names[v]);
+        if (n > m && strcmp(name + n - m, version_names[v]) == 0)
+            o->version_code[v] += bytes;
+    }
+}
+
 static void add_section(LLVMSectionIteratorRef at, ObjectSpec *o)
 {
     static const char *const code_names[] = {".text", "__text", "CODE"};
@@ -15,7 +26,8 @@ static void add_section(LLVMSectionIteratorRef at, ObjectSpec *o)
     const char *name = LLVMGetSectionName(at);
     int64_t bytes = (int64_t)LLVMGetSectionSize(at);
     for (size_t i = 0; name && i < sizeof code_names / sizeof *code_names; i++)
-        o->code += strncmp(name, code_names[i], strlen(code_names[i])) == 0 ? bytes : 0;
+        if (strncmp(name, code_names[i], strlen(code_names[i])) == 0)
+            add_code(o, name, bytes);
     for (size_t i = 0; name && i < sizeof other_names / sizeof *other_names; i++)
         o->constants += strncmp(name, other_names[i], strlen(other_names[i])) == 0 ? bytes : 0;
 }

@@ -48,6 +48,8 @@ static V literal_global(Emit *e, const Node *n)
     LLVMSetInitializer(g, all);
     LLVMSetGlobalConstant(g, 1);
     LLVMSetLinkage(g, LLVMPrivateLinkage);
+    if (e->version)
+        LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr); /* equal ones may be one */
     return g;
 }
 

@@ -12,6 +12,8 @@ typedef struct {
     LLVMTargetMachineRef tm;
     LLVMTypeRef index;     /* see Emit */
     const Target *target;
+    const Version *version; /* that is being emitted; null: the code is for all */
+    bool versions;         /* there are several: equal literals are one */
     int part, parts;       /* it holds every parts-th function of its programs; part -1: none */
     int turn[2];           /* light and heavy functions met so far, of all programs */
 } Module;
@@ -74,6 +76,8 @@ void packed_emit(Emit *e, const ObjectSpec *o);
 void soft_doubles(Arena *a, Module *m);
 /* self_test.c: of the entry `predict`, which is there. */
 void self_test_emit(Emit *e, ObjectSpec *o);
+/* select.c: the choice between versions, whose functions are there. */
+void select_emit(Emit *e, const ObjectSpec *o);
 /* measure.c: sizes of the sections of the object file, and what it calls outside; the stack
  * that a context's functions take, noted from watch_stack on. */
 void measure_object(Arena *a, ObjectSpec *o);
@@ -83,6 +87,8 @@ int64_t stack_most(const StackSizes *s);
 void stack_join(StackSizes *all, const StackSizes *s);
 /* A constant of bytes. */
 V bytes_global(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align);
+/* The same where there is none of that name yet. */
+V bytes_once(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align);
 /* Returns `status` from the function at hand where `bad`. */
 void refuse(Emit *e, V bad, int status);
 
@@ -92,5 +98,9 @@ void store_word(Emit *e, V base, int word, V value);
 V widen(Emit *e, V v);        /* an i32 that is not negative, as e->index */
 V at_byte(Emit *e, V base, int64_t offset);
 V begin_function(Emit *e, const char *name, LLVMTypeRef type, bool exported);
+/* NAME_name, or NAME_name_version; version null: there is one. */
+const char *entry_symbol(Arena *a, const ObjectSpec *o, const char *name, const char *version);
+/* begin_function for one that is called from outside, or through the table of a version. */
+V begin_entry(Emit *e, const ObjectSpec *o, const char *name, LLVMTypeRef type);
 
 #endif

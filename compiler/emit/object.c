@@ -25,14 +25,19 @@ V bytes_global(Emit *e, const char *name, const void *at, int64_t bytes, unsigne
     return g;
 }
 
+V bytes_once(Emit *e, const char *name, const void *at, int64_t bytes, unsigned align)
+{
+    V g = LLVMGetNamedGlobal(e->m, name);
+    return g ? g : bytes_global(e, name, at, bytes, align);
+}
+
 /* The tensor's values as a constant, made once. */
 static V tensor_constant(Emit *e, const ObjectTensor *t)
 {
     const char *name = arena_printf(e->arena, "tensor.%s.%s", role_name(t->role), t->name);
-    V g = LLVMGetNamedGlobal(e->m, name);
     if (!t->value)
         bug("%s '%s' has no value to embed", role_name(t->role), t->name);
-    return g ? g : bytes_global(e, name, t->value, t->bytes, OBJECT_ALIGN);
+    return bytes_once(e, name, t->value, t->bytes, OBJECT_ALIGN);
 }
 
 static void info_emit(Emit *e, const ObjectSpec *o)
@@ -86,11 +91,13 @@ static void hide(Parts *all, Part *p)
 }
 
 /* The programs' functions of a part, and with the first part what calls them: where there are
- * several it has no functions of its own, but every program's description. */
+ * several it has no functions of its own, but every program's description. Of the emitter's
+ * version. */
 static bool entries_emit(Parts *all, Part *part, Emit *e)
 {
     ObjectSpec *o = all->o;
     Arena *a = part->arena;
+    const char *version = e->version ? arena_printf(a, "%s.", e->version->name) : "";
     for (int i = 0; i < o->nentry; i++) {
         ObjectEntry *en = &o->entry[i];
         Program *p[VARIANTS_MOST];
@@ -99,7 +106,8 @@ static bool entries_emit(Parts *all, Part *part, Emit *e)
             options.rows = variant_rows(&en->variant[v]);
             options.single = options.rows == 1;
             options.profile = NULL;
-            const char *prefix = arena_printf(a, "%s.%d.", en->name, v);
+            options.target = e->target;
+            const char *prefix = arena_printf(a, "%s%s.%d.", version, en->name, v);
             p[v] = module_add(a, &part->m, en->variant[v].graph, &options, prefix, &part->why);
             if (!p[v])
                 return false;
@@ -122,6 +130,30 @@ static int64_t instructions(LLVMModuleRef m)
     return n;
 }
 
+/* For the target, or in versions; their self tests come when all workspaces are known. */
+static bool code_emit(Parts *all, Part *p)
+{
+    ObjectSpec *o = all->o;
+    int n = o->versions ? NVERSION : 1;
+    Version version[NVERSION];
+    Emit *e[NVERSION];
+    if (o->versions)
+        target_versions(p->arena, all->target, version);
+    p->m.versions = o->versions;
+    for (int v = 0; v < n; v++) {
+        p->m.version = o->versions ? &version[v] : NULL;
+        p->m.target = o->versions ? version[v].target : all->target;
+        e[v] = module_emit(p->arena, &p->m);
+        if (!entries_emit(all, p, e[v]))
+            return false;
+    }
+    for (int v = 0; p == all->part && o->test && v < n; v++)
+        self_test_emit(e[v], o);
+    p->m.version = NULL;
+    p->m.target = all->target;
+    return true;
+}
+
 static void part_emit(void *context, int i)
 {
     Parts *all = context;
@@ -133,14 +165,14 @@ static void part_emit(void *context, int i)
         p->m.part = i - 1;
         p->m.parts = all->n - 1;
     }
-    Emit *e = module_emit(p->arena, &p->m);
-    p->ok = entries_emit(all, p, e);
+    p->ok = code_emit(all, p);
     if (p->ok && i == 0) {
+        Emit *e = module_emit(p->arena, &p->m);
         if (o->info)
             info_emit(e, o);
         access_emit(e, o);
-        if (o->test)
-            self_test_emit(e, o);
+        if (o->versions)
+            select_emit(e, o);
     }
     if (p->ok) {
         soft_doubles(p->arena, &p->m);
@@ -189,7 +221,8 @@ bool object_compile(Arena *a, ObjectSpec *o, const char **why)
     Parts all = {.arena = a, .o = o, .target = o->options.target};
     if (!all.target)
         all.target = target_find(a, NULL, NULL, NULL, NULL);
-    o->target = target_text(a, all.target);
+    o->target = o->versions ? arena_printf(a, "%s (sse2, avx2, avx512)", all.target->name)
+                            : target_text(a, all.target);
     /* Each part would have functions for doubles of its own. */
     bool parts = all.target->format == OBJECT_elf && !target_softens(all.target);
     all.n = o->form == FORM_object && parts ? PARTS : 1;

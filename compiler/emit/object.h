@@ -83,6 +83,19 @@ typedef struct {
     int64_t base, worker;             /* made: workspace bytes, base + worker * threads */
 } ObjectEntry;
 
+/* The functions of an entry that can be called: for one step, itself, on threads. */
+typedef enum { FORM_once, FORM_serial, FORM_parallel, NENTRYFORM } EntryForm;
+
+/* The function's name behind the object's; null: the entry has none of the form. */
+static inline const char *entry_function(Arena *a, const ObjectEntry *e, EntryForm form)
+{
+    if (form == FORM_serial)
+        return e->name;
+    if (form == FORM_parallel)
+        return e->parallel ? arena_printf(a, "%s_parallel", e->name) : NULL;
+    return e->once;
+}
+
 /* Does the entry serve a stream, with its workspace in the state? */
 static inline bool entry_streams(const ObjectEntry *e)
 {
@@ -116,6 +129,8 @@ typedef struct ObjectSpec {
     ObjectBlob blob[NBLOB];
     ObjectBlob sums;                  /* of metrics, as f64 behind SUMS_HEAD; what each is of one
                                          sample */
+    bool versions;                    /* the code in versions, and NAME_select: a table of the
+                                         functions of entries, by EntryForm, and self_test */
     bool embed;                       /* parameters are constants, their arguments left out */
     int nentry;
     ObjectEntry *entry;
@@ -129,6 +144,7 @@ typedef struct ObjectSpec {
     /* made */
     Bytes bytes;
     int64_t code, constants;          /* bytes of the object's sections; 0 for other forms */
+    int64_t version_code[NVERSION];   /* of the code, what is in versions */
     int64_t stack;                    /* the most bytes that a call takes of it */
     LIST(const char *) symbols;       /* that can be called */
     LIST(const char *) helpers;       /* that it calls: of the compiler that links it, where the

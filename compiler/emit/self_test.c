@@ -13,8 +13,9 @@ static int64_t aligned(int64_t bytes)
 
 static Predict find_predict(Emit *e, const ObjectSpec *o)
 {
-    Predict p = {LLVMGetNamedFunction(e->m, arena_printf(e->arena, "%s_predict", o->name)), NULL,
-                 NULL};
+    const char *version = e->version ? e->version->name : NULL;
+    const char *name = entry_symbol(e->arena, o, "predict", version);
+    Predict p = {LLVMGetNamedFunction(e->m, name), NULL, NULL};
     for (int i = 0; i < o->nentry; i++)
         if (!strcmp(o->entry[i].name, "predict"))
             p.entry = &o->entry[i];
@@ -53,8 +54,8 @@ static V is_near(Emit *e, V got, V want, Dtype dt, double tolerance)
 static void compare(Emit *e, const SelfTest *t, const Port *p, int i, V got)
 {
     int64_t count = port_count(t, p);
-    V want = bytes_global(e, arena_printf(e->arena, "test.%s", p->name), t->out[i],
-                          count * dtype_size(p->dtype), 16);
+    V want = bytes_once(e, arena_printf(e->arena, "test.out.%s", p->name), t->out[i],
+                        count * dtype_size(p->dtype), 16);
     Loop l;
     V at = loop_begin(e, &l, const_i64(e, 0), const_i64(e, count), 1, NULL, 0);
     V near = is_near(e, load_number(e, got, at, p->dtype), load_number(e, want, at, p->dtype),
@@ -76,8 +77,7 @@ void self_test_emit(Emit *e, ObjectSpec *o)
 {
     SelfTest *t = o->test;
     Predict p = find_predict(e, o);
-    V fn = begin_function(e, arena_printf(e->arena, "%s_self_test", o->name),
-                          LLVMFunctionType(e->i32, &e->ptr, 1, 0), true);
+    V fn = begin_entry(e, o, "self_test", LLVMFunctionType(e->i32, &e->ptr, 1, 0));
     V ws = LLVMGetParam(fn, 0), arg[64], *out = NEW_ARRAY(e->arena, V, p.entry->nout + 1);
     unsigned n = 0;
     refuse(e, LLVMBuildICmp(e->b, LLVMIntEQ, ws, LLVMConstNull(e->ptr), ""), STATUS_null);
@@ -89,8 +89,8 @@ void self_test_emit(Emit *e, ObjectSpec *o)
     }
     for (int i = 0; i < p.entry->nin; i++) {
         const Port *in = &p.entry->in[i];
-        arg[n++] = bytes_global(e, arena_printf(e->arena, "test.%s", in->name), t->in[i],
-                                port_count(t, in) * dtype_size(in->dtype), 16);
+        arg[n++] = bytes_once(e, arena_printf(e->arena, "test.in.%s", in->name), t->in[i],
+                              port_count(t, in) * dtype_size(in->dtype), 16);
     }
     for (int i = 0; i < p.entry->nout; i++) {
         out[i] = arg[n++] = at_byte(e, ws, t->bytes);

@@ -177,6 +177,28 @@ const Target *target_small(Arena *a, const Target *t)
     return small;
 }
 
+void target_versions(Arena *a, const Target *base, Version out[NVERSION])
+{
+    static const char *const rows[NVERSION] = {NULL, "x86-64-v3", "x86-64-v4"};
+    static const char *const sections[] = {
+        [OBJECT_elf] = ".text.%s",
+        [OBJECT_macho] = "__TEXT,__text_%s,regular,pure_instructions",
+        [OBJECT_coff] = ".text$%s"};
+    for (int i = 0; i < NVERSION; i++) {
+        Target *t = NEW(a, Target);
+        const Target *row = rows[i] ? by_name(rows[i]) : base;
+        *t = *base;
+        t->cpu = row->cpu;
+        t->features = row->features;
+        t->vector = row->vector;
+        t->registers = row->registers;
+        t->fma = row->fma;
+        const char *s = sections[base->format], *at = strstr(s, "%s");
+        out[i] = (Version){version_names[i], t,
+                           arena_printf(a, "%.*s%s%s", (int)(at - s), s, version_names[i], at + 2)};
+    }
+}
+
 const char *target_text(Arena *a, const Target *t)
 {
     if (!strcmp(t->name, "host")) {

@@ -33,6 +33,16 @@ typedef struct {
     const char *run;       /* what the tests run it with; "": the machine itself, null: nothing */
 } Target;
 
+/* Versions of the code in one object, for processors of one family (x86-64): each can do all that
+ * those before it can. The first is for the object's own target. */
+typedef enum { VERSION_sse2, VERSION_avx2, VERSION_avx512, NVERSION } VersionKind;
+typedef struct {
+    const char *name;      /* of version_names */
+    const Target *target;
+    const char *section;   /* where its functions lie */
+} Version;
+static const char *const version_names[NVERSION] = {"sse2", "avx2", "avx512"};
+
 /* The table's rows, in the order in which people read them. */
 int target_count(void);
 const Target *target_at(int i);
@@ -45,6 +55,8 @@ const Target *target_find(Arena *a, const char *name, const char *cpu, const cha
                           const char **why);
 /* The same for little code, in the arena. */
 const Target *target_small(Arena *a, const Target *t);
+/* Those of a target of x86-64 with vectors of 16 bytes, in the arena. */
+void target_versions(Arena *a, const Target *base, Version out[NVERSION]);
 /* Has it an instruction for sums of products of pairs of bfloat16 (vdpbf16ps)? Told by
  * the features alone; without it pairs are two multiply-adds, with the same bits. */
 bool target_has_pairs(const Target *t);

@@ -44,6 +44,18 @@ V begin_function(Emit *e, const char *name, LLVMTypeRef type, bool exported)
     return e->fn;
 }
 
+const char *entry_symbol(Arena *a, const ObjectSpec *o, const char *name, const char *version)
+{
+    return version ? arena_printf(a, "%s_%s_%s", o->name, name, version)
+                   : arena_printf(a, "%s_%s", o->name, name);
+}
+
+V begin_entry(Emit *e, const ObjectSpec *o, const char *name, LLVMTypeRef type)
+{
+    const char *version = e->version ? e->version->name : NULL;
+    return begin_function(e, entry_symbol(e->arena, o, name, version), type, !version);
+}
+
 static V least(Emit *e, V a, V b)
 {
     return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, a, b, ""), a, b, "");

@@ -61,3 +61,47 @@ twenty_pictures() {
 
 # A small network on data with fitted statistics.
 fitted_net() { trained_net 200 1 'standardize(image / 255, axis=none)' 'LSTM(12)'; }
+
+# tabled: net.h becomes one through which a program for an object without versions calls those of
+# the table, of the version that $VERSION names by its number; else of the best.
+tabled() {
+    {
+        echo '#include <stdlib.h>'
+        cat net.h
+        cat <<'TABLE'
+static net_functions chosen;
+static void __attribute__((constructor)) choose(void)
+{
+    const char *v = getenv("VERSION");
+    if (v ? net_select_version(&chosen, atoi(v)) : net_select(&chosen))
+        exit(77);
+}
+TABLE
+        sed -nE 's/^ *int32_t \(\*([a-z0-9_]+)\)\(.*/#define net_\1 chosen.\1/p' net.h
+    } >tabled.h
+    mv tabled.h net.h
+}
+
+# A network whose training is not shuffled: net.model, images and labels of 230 samples (the last
+# of five batches has 30) as raw bytes and as x.idx, y.idx; it trains EPOCHS.
+idx_net() { # EPOCHS
+    cat >net.model <<END
+data hand = idx(images="x.idx", labels="y.idx") { image = image / 255 }
+
+model net {
+    input image[28, 28]
+    LSTM(20)
+    Dropout(0.3)
+    Dense(10, activation=softmax)
+}
+
+train {
+    data = hand; target = label; loss = sparse_categorical_crossentropy; metrics = [accuracy]
+    optimizer = Adam(0.003); epochs = $1; batch_size = 50; shuffle = false; seed = 7
+}
+END
+    head -c 180320 "$WEFT" >images
+    for i in $(seq 23); do printf '\0\1\2\3\4\5\6\7\10\11'; done >labels
+    { printf '\0\0\010\003\0\0\0\346\0\0\0\034\0\0\0\034'; cat images; } >x.idx
+    { printf '\0\0\010\001\0\0\0\346'; cat labels; } >y.idx
+}

@@ -7,24 +7,7 @@ for p in python3 /usr/bin/python3; do
 done
 [ -n "$python" ] || { echo "no python3 with numpy here"; exit 77; }
 export PYTHONDONTWRITEBYTECODE=1
-cat >net.model <<'END'
-data hand = idx(images="x.idx", labels="y.idx") { image = image / 255 }
-
-model net {
-    input image[28, 28]
-    LSTM(20)
-    Dropout(0.3)
-    Dense(10, activation=softmax)
-}
-
-train {
-    data = hand; target = label; loss = sparse_categorical_crossentropy; metrics = [accuracy]
-    optimizer = Adam(0.003); epochs = 4; batch_size = 50; shuffle = false; seed = 7
-}
-END
-# 230 samples: the last of five batches has 30 rows.
-{ printf '\0\0\010\003\0\0\0\346\0\0\0\034\0\0\0\034'; head -c 180320 "$WEFT"; } >x.idx
-{ printf '\0\0\010\001\0\0\0\346'; for i in $(seq 23); do printf '\0\1\2\3\4\5\6\7\10\11'; done; } >y.idx
+idx_net 4
 weft 0 train net.model --quiet --run-dir run
 weft 0 train net.model --quiet --epochs 2 --run-dir half
 weft 0 predict net.model --weights run/last.safetensors x.idx --quiet --no-cache --out y.npy
@@ -228,6 +211,52 @@ for what in (lambda: nets[2].predict(x[None]), lambda: nets[0].save("x"), lambda
         raise AssertionError("not refused")
 END
 "$python" use.py >out 2>err || fail "a class with streams"
+
+# Versions: the class chooses, or is told.
+mkdir several
+weft 0 compile net.model --train --multiversion --shared --python -o several/libnet.so
+cat >use.py <<'END'
+import sys
+import numpy as np
+sys.path.insert(0, "several")
+from net import Net, Error
+x = np.fromfile("x.idx", np.uint8)[16:].reshape(-1, 28, 28)
+y = np.fromfile("y.idx", np.uint8)[8:]
+best = Net(seed=7)
+print(best.version)
+for version in ("sse2", "avx2", "avx512"):
+    try:
+        net = Net(seed=7, version=version)
+    except Error as error:
+        assert "out of range" in str(error), str(error)
+        continue
+    assert net.version == version
+    net.load("packed" if version == "sse2" else "first")
+    net.train_step(x[:50], y[:50])
+    if version == "sse2":
+        net.save("first")
+        sse2 = net.predict(net.prepare("image", x))
+    else:
+        net.load("first")
+        assert np.abs(net.predict(net.prepare("image", x)) - sse2).max() < 1e-5
+try:
+    Net(version="avx3")
+except ValueError as error:
+    assert "one of ['sse2', 'avx2', 'avx512'] is expected, found 'avx3'" in str(error)
+else:
+    raise AssertionError("another version")
+sys.path.insert(0, "trained")
+del sys.modules["net"]
+from net import Net
+try:
+    Net(version="sse2")
+except AttributeError as error:
+    assert "without --multiversion" in str(error)
+else:
+    raise AssertionError("a version where there is one")
+END
+weft 0 pack net.model --weights run/last.safetensors -o packed
+[ "$(uname -m)" != x86_64 ] || "$python" use.py >out 2>err || fail "a class with versions"
 
 weft 1 compile run2 --python -o x.o
 err_has '--python goes with --shared'

@@ -5,7 +5,7 @@
 #   weft_add_model(program net.model WEIGHTS best.safetensors)
 #
 # weft_add_model(TARGET MODEL [WEIGHTS FILE|RUN] [NAME name] [TRAIN] [STREAM] [NO_EMBED] [SIZE]
-#                [BATCH n] [TIME n] [TARGET target] [CPU cpu] [OPTIONS option...])
+#                [MULTIVERSION] [BATCH n] [TIME n] [TARGET target] [CPU cpu] [OPTIONS option...])
 # compiles MODEL, a file or a run folder, when the project is built, and adds the object to
 # TARGET, whose sources include "name.h"; name is MODEL's without its ending, if not given. The
 # words are the options of `weft compile` (weft help compile); OPTIONS passes others on. A project
@@ -41,7 +41,7 @@ function(_weft_files out path)
 endfunction()
 
 function(weft_add_model target model)
-  set(flags TRAIN STREAM NO_EMBED SIZE)
+  set(flags TRAIN STREAM NO_EMBED SIZE MULTIVERSION)
   set(values BATCH TIME TARGET CPU)
   cmake_parse_arguments(PARSE_ARGV 2 arg "${flags}" "${values};WEIGHTS;NAME" OPTIONS)
   if(NOT TARGET "${target}")
