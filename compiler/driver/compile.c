@@ -50,6 +50,10 @@ static bool read_weights(Deploy *d)
     return deploy_weights(d);
 }
 
+static const ByteForm dot_bytes[] = {
+    [DOT_none] = BYTES_single, [DOT_halfwords] = BYTES_words, [DOT_signed] = BYTES_words,
+    [DOT_pairs] = BYTES_words, [DOT_mixed] = BYTES_unsigned};
+
 bool deploy_quantize(Deploy *d)
 {
     Job *j = d->job;
@@ -63,7 +67,10 @@ bool deploy_quantize(Deploy *d)
     if (!d->store)
         return error_at(j->diag, nowhere, "--quantize rounds weights: give --weights or a run "
                         "folder");
-    return quantize_compare(j, d->store);
+    Quantize *q = quantize_compare(j, d->store);
+    if (q && d->spec.options.target) /* a weights file is the same for all */
+        q->bytes = dot_bytes[d->spec.options.target->dot];
+    return q;
 }
 
 static char *upper(Arena *a, const char *name)

@@ -55,8 +55,34 @@ bool deploy_blobs(Deploy *d)
 
 /* ---- parameters' own computations ---- */
 
-/* Their values, by the interpreter, whose bits are those of the code. */
-static void add_derived(Deploy *d, const Graph *derived)
+/* A parameter that is embedded already with the same shape and values; null: none. */
+static const ObjectTensor *same_tensor(const Deploy *d, const Value *v)
+{
+    size_t bytes = (size_t)v->count * (size_t)dtype_size(v->dtype);
+    for (int i = 0; i < d->tensors[BLOB_params].n; i++) {
+        const ObjectTensor *t = &d->tensors[BLOB_params].at[i];
+        if (t->value && t->dtype == v->dtype && t->rank == v->rank &&
+            !memcmp(t->dim, v->dim, sizeof *v->dim * (size_t)v->rank) &&
+            !memcmp(t->value, v->data, bytes))
+            return t;
+    }
+    return NULL;
+}
+
+/* The input of that name is the tensor instead. */
+static void take_tensor(Graph *g, const char *name, const ObjectTensor *t)
+{
+    Node *in = graph_find_input(g, t->role, name), *same = graph_find_input(g, t->role, t->name);
+    if (!same)
+        same = graph_input(g, t->role, t->name, in->dtype, in->shape, in->span);
+    graph_replace(g, in, same);
+    graph_compact(g);
+    graph_drop_unused_inputs(g, NROLE);
+}
+
+/* Their values, by the interpreter, whose bits are those of the code; entries share those that
+ * are alike. */
+static void add_derived(Deploy *d, Graph *g, const Graph *derived)
 {
     Value *in = NEW_ARRAY(d->arena, Value, derived->inputs.n + 1);
     Value *out = NEW_ARRAY(d->arena, Value, derived->outputs.n + 1);
@@ -70,9 +96,13 @@ static void add_derived(Deploy *d, const Graph *derived)
     }
     graph_eval(d->arena, derived, (EvalSizes){lengths, SYM_MOST}, in, out, false);
     for (int i = 0; i < derived->outputs.n; i++) {
-        ObjectTensor *t = deploy_tensor(d, BLOB_params, ROLE_param, derived->outputs.at[i].name,
-                                     out[i].dtype, out[i].rank, out[i].dim);
-        t->value = out[i].data;
+        const char *name = derived->outputs.at[i].name;
+        const ObjectTensor *same = same_tensor(d, &out[i]);
+        if (same)
+            take_tensor(g, name, same);
+        else
+            deploy_tensor(d, BLOB_params, ROLE_param, name, out[i].dtype, out[i].rank,
+                          out[i].dim)->value = out[i].data;
     }
 }
 
@@ -80,7 +110,7 @@ void deploy_derive(Deploy *d, Graph *g, const char *name)
 {
     Graph *derived = d->spec.embed ? graph_derive(g, name) : NULL;
     if (derived)
-        add_derived(d, derived);
+        add_derived(d, g, derived);
 }
 
 /* ---- entries ---- */
@@ -273,6 +303,27 @@ static bool add_prepare(Deploy *d)
     return true;
 }
 
+/* Embedded are those that an entry reads: others gave their values to what derives from them. */
+static void keep_read(Deploy *d)
+{
+    ObjectBlob *b = &d->spec.blob[BLOB_params];
+    int kept = 0;
+    b->bytes = 0;
+    for (int i = 0; i < b->n; i++) {
+        ObjectTensor t = b->at[i];
+        bool read = false;
+        for (int k = 0; k < d->entries.n; k++)
+            for (int v = 0; v < d->entries.at[k].nvariant; v++)
+                read |= graph_find_input(d->entries.at[k].variant[v].graph, t.role, t.name) != NULL;
+        if (!read)
+            continue;
+        t.offset = b->bytes;
+        b->bytes += (t.bytes + OBJECT_ALIGN - 1) / OBJECT_ALIGN * OBJECT_ALIGN;
+        b->at[kept++] = t;
+    }
+    b->n = d->tensors[BLOB_params].n = kept;
+}
+
 bool deploy_entries(Deploy *d)
 {
     if ((!only_streams(d) && (!add_predict(d) || !add_prepare(d))) ||
@@ -281,6 +332,8 @@ bool deploy_entries(Deploy *d)
     /* A call through a pointer would need a table of functions beside a module of WebAssembly. */
     for (int i = 0; i < d->entries.n; i++)
         d->entries.at[i].parallel &= d->spec.options.target->format != OBJECT_wasm;
+    if (d->spec.embed)
+        keep_read(d);
     d->spec.entry = d->entries.at;
     d->spec.nentry = d->entries.n;
     d->spec.access = !d->spec.embed;

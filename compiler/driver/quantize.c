@@ -25,6 +25,17 @@ bool quantize_asked(Job *j, bool *asked)
     return true;
 }
 
+/* What suits the processor that runs this. */
+static ByteForm host_bytes(void)
+{
+#if defined(__x86_64__)
+    bool mixed = (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl"));
+    return mixed ? BYTES_unsigned : BYTES_words;
+#else
+    return BYTES_single;
+#endif
+}
+
 /* ---- ranges ---- */
 
 /* Memory for the range of each product, `rows` numbers each. */
@@ -133,6 +144,7 @@ Quantize *quantize_calibrate(Job *j, Store *store, bool *stopped)
     Quantize *q = NEW(j->arena, Quantize);
     q->arena = j->arena;
     q->observe = true;
+    q->bytes = host_bytes();
     j->passes.quantize = q;
     bool ok = observe(j, store, q, count, stopped);
     q->observe = false;
@@ -198,23 +210,27 @@ static void print_compared(const Job *j, const Quantize *q, const Part *p, const
     arena_free(a);
 }
 
-bool quantize_compare(Job *j, Store *store)
+Quantize *quantize_compare(Job *j, Store *store)
 {
     Part part = {0};
     Measure plain = {0}, bytes = {0};
     bool stopped = false;
-    if (!j->unit->train)
-        return error_at(j->diag, j->unit->span, "--quantize: %s has no train block, which says "
-                        "what the ranges are calibrated on", j->path);
-    if (!j->data)
-        return error_at(j->diag, j->unit->span, "--quantize is calibrated on the model's data, and "
-                        "they cannot be found; see --data-dir");
+    if (!j->unit->train) {
+        error_at(j->diag, j->unit->span, "--quantize: %s has no train block, which says "
+                 "what the ranges are calibrated on", j->path);
+        return NULL;
+    }
+    if (!j->data) {
+        error_at(j->diag, j->unit->span, "--quantize is calibrated on the model's data, and "
+                 "they cannot be found; see --data-dir");
+        return NULL;
+    }
     job_load_data(j);
     if (!job_data(j) || !part_choose(j, &part) || !measure(j, store, &part, &plain, &stopped))
-        return false;
-    const Quantize *q = quantize_calibrate(j, store, &stopped);
+        return NULL;
+    Quantize *q = quantize_calibrate(j, store, &stopped);
     if (!q || !measure(j, store, &part, &bytes, &stopped))
-        return false;
+        return NULL;
     print_compared(j, q, &part, &plain, &bytes);
-    return true;
+    return q;
 }

@@ -13,7 +13,7 @@ bool quantize_asked(Job *j, bool *asked);
 Quantize *quantize_calibrate(Job *j, Store *store, bool *stopped);
 
 /* For weft compile: reads the data, calibrates as above, and prints figures and sizes before and
- * after. False after a report. */
-bool quantize_compare(Job *j, Store *store);
+ * after. Null after a report. */
+Quantize *quantize_compare(Job *j, Store *store);
 
 #endif

@@ -21,7 +21,7 @@ static int reduced_axis(const Node *n)
 }
 
 /* Sums and extremes along the last axis of what they read have their own lanes. */
-static bool lies_across(const Nest *nest)
+static bool lies_across(const Emit *e, const Nest *nest)
 {
     int64_t extent;
     int rank = nest->domain.rank;
@@ -30,6 +30,8 @@ static bool lies_across(const Nest *nest)
     for (int i = 0; i < nest->nodes.n; i++) {
         const Node *n = nest->nodes.at[i];
         if (op_info[n->op].kind == KIND_reduce && reduced_axis(n) == n->in[0]->shape.rank - 1)
+            return false;
+        if (n->op == OP_words && words_end_in_vector(e, n))
             return false;
     }
     return true;
@@ -116,7 +118,7 @@ static void emit_axes(Emit *e, Columns *c, int axis)
 
 void columns_emit(Emit *e, const Nest *nest, int group)
 {
-    Columns c = {.nest = nest, .rows = 1, .vectors = 1, .across = lies_across(nest)};
+    Columns c = {.nest = nest, .rows = 1, .vectors = 1, .across = lies_across(e, nest)};
     int64_t extent = 1, n = e->k->graph->columns;
     int64_t block = n < shard_rows(n) ? n : shard_rows(n);
     block = block < BLOCK_ROWS ? block : BLOCK_ROWS;

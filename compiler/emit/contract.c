@@ -63,11 +63,14 @@ static V operand(Emit *e, Tile *t, int g, int o, int r)
     return value_at(e, x, at);
 }
 
-/* One step of a chain: floats are fused, bytes multiplied and added in 32 bits. */
+/* One step of a chain: floats are fused, bytes multiplied and added in 32 bits, words of bytes
+ * four at a time. */
 static V chain_step(Emit *e, const Node *n, V x, V y, V acc)
 {
     if (dtype_is_float(n->dtype))
         return fma_emit(e, x, y, acc);
+    if (n->in[n->nin - 1]->dtype == DT_i32)
+        return words_step(e, x, y, acc, (unsigned)attr_int(n, ATTR_unsigned, 0));
     x = cast_emit(e, DT_i8, n->dtype, x);
     y = cast_emit(e, DT_i8, n->dtype, y);
     return LLVMBuildAdd(e->b, acc, LLVMBuildMul(e->b, x, y, ""), "");

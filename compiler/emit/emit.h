@@ -183,6 +183,13 @@ V threefry_emit(Emit *e, V key0, V key1, V counter0, V counter1);
 /* Computes the products group[0..n) of a nest at the points of a tile; results go
  * to the memo. */
 void contract_emit(Emit *e, Node *const *group, int n, Ix (*index)[RANK_MOST], int points);
+/* words.c: operation words, and a step of a product of words; bit o of is_unsigned: the bytes
+ * of the o-th factor have no sign. */
+V words_emit(Emit *e, Node *n, const Ix *index);
+/* Do the words along the last axis end within the last one of a whole vector? Those cannot lie
+ * across the lanes. */
+bool words_end_in_vector(const Emit *e, const Node *n);
+V words_step(Emit *e, V x, V y, V acc, unsigned is_unsigned);
 /* May the two share their loops? */
 bool contract_joins(const Node *a, const Node *b);
 /* Each emits a function and returns it. */

@@ -21,6 +21,7 @@ typedef struct {
     struct { const char *mark; int bytes; } vector[3];
     const char *many;                                 /* a register beyond `few` */
     int few, lots, scalars;                           /* vectors; registers of one element */
+    struct { const char *mark; Dot dot; } dot[2];     /* the first that is there */
     ControlWord control;
     void (*initialise)(void);
 } Family;
@@ -41,14 +42,20 @@ INITIALISE(RISCV)
 INITIALISE(WebAssembly)
 
 static const Family families[] = {
-    {"x86_64", {{"zmm", 64}, {"vfmadd", 32}, {"xmm", 16}}, "mm17", 16, 32, 16, CONTROL_mxcsr,
-     initialise_X86},
-    {"aarch64", {{".4s", 16}}, "", 32, 32, 32, CONTROL_fpcr, initialise_AArch64},
-    {"arm64", {{".4s", 16}}, "", 32, 32, 32, CONTROL_fpcr, initialise_AArch64},
-    {"arm", {{"vmul.f32\tq", 16}}, "", 16, 16, 32, CONTROL_fpscr, initialise_ARM},
-    {"thumb", {{"vmul.f32\tq", 16}}, "", 8, 8, 32, CONTROL_fpscr, initialise_ARM},
-    {"riscv", {{"vfmul.v", 16}}, "", 32, 32, 32, CONTROL_none, initialise_RISCV},
-    {"wasm", {{"f32x4.mul", 16}}, "", 16, 16, 16, CONTROL_none, initialise_WebAssembly},
+    {"x86_64", {{"zmm", 64}, {"vfmadd", 32}, {"xmm", 16}}, "mm17", 16, 32, 16,
+     {{"vpdpbusd", DOT_mixed}, {"pmaddwd", DOT_pairs}}, CONTROL_mxcsr, initialise_X86},
+    {"aarch64", {{".4s", 16}}, "", 32, 32, 32, {{"sdot", DOT_signed}}, CONTROL_fpcr,
+     initialise_AArch64},
+    {"arm64", {{".4s", 16}}, "", 32, 32, 32, {{"sdot", DOT_signed}}, CONTROL_fpcr,
+     initialise_AArch64},
+    {"arm", {{"vmul.f32\tq", 16}}, "", 16, 16, 32, {{NULL, DOT_none}}, CONTROL_fpscr,
+     initialise_ARM},
+    {"thumb", {{"vmul.f32\tq", 16}}, "", 8, 8, 32, {{"smlabb", DOT_halfwords}}, CONTROL_fpscr,
+     initialise_ARM},
+    {"riscv", {{"vfmul.v", 16}}, "", 32, 32, 32, {{NULL, DOT_none}}, CONTROL_none,
+     initialise_RISCV},
+    {"wasm", {{"f32x4.mul", 16}}, "", 16, 16, 16, {{"f32x4.mul", DOT_pairs}}, CONTROL_none,
+     initialise_WebAssembly},
 };
 
 static const Family *family_of(const char *triple)
@@ -96,6 +103,36 @@ static V fma_call(LLVMModuleRef m, LLVMBuilderRef b, LLVMTypeRef t, V x)
     return LLVMBuildCall2(b, type, fn, in, 3, "");
 }
 
+static V sum_of_products(LLVMModuleRef m, LLVMBuilderRef b, V p, unsigned lanes, bool is_unsigned)
+{
+    LLVMContextRef cx = LLVMGetModuleContext(m);
+    LLVMTypeRef bytes = LLVMVectorType(LLVMInt8TypeInContext(cx), lanes);
+    LLVMTypeRef wide = LLVMVectorType(LLVMInt32TypeInContext(cx), lanes);
+    V x = LLVMBuildLoad2(b, bytes, p, ""), y = LLVMBuildLoad2(b, bytes, p, "");
+    LLVMSetVolatile(x, 1);
+    LLVMSetVolatile(y, 1);
+    x = is_unsigned ? LLVMBuildZExt(b, x, wide, "") : LLVMBuildSExt(b, x, wide, "");
+    y = LLVMBuildMul(b, x, LLVMBuildSExt(b, y, wide, ""), "");
+    unsigned id = LLVMLookupIntrinsicID("llvm.vector.reduce.add", 22);
+    V fn = LLVMGetIntrinsicDeclaration(m, id, &wide, 1);
+    return LLVMBuildCall2(b, LLVMIntrinsicGetType(cx, id, &wide, 1), fn, &y, 1, "");
+}
+
+/* Sums of products of bytes and of halves of words, as vpdpbusd, sdot and smlad are found. */
+static void sample_dot(LLVMModuleRef m, LLVMBuilderRef b, V p)
+{
+    LLVMContextRef cx = LLVMGetModuleContext(m);
+    LLVMTypeRef half = LLVMInt16TypeInContext(cx), word = LLVMInt32TypeInContext(cx);
+    V sum = LLVMBuildAdd(b, sum_of_products(m, b, p, 64, true), sum_of_products(m, b, p, 16, false),
+                         ""), x[2];
+    for (int i = 0; i < 2; i++) {
+        x[i] = LLVMBuildLoad2(b, half, p, "");
+        LLVMSetVolatile(x[i], 1);
+        x[i] = LLVMBuildSExt(b, x[i], word, "");
+    }
+    LLVMBuildStore(b, LLVMBuildAdd(b, sum, LLVMBuildMul(b, x[0], x[1], ""), ""), p);
+}
+
 /* Assembly that multiplies and adds vectors of a type, more than 16 registers hold, and
  * divides integers; LLVM's memory. */
 static LLVMMemoryBufferRef sample_code(const Target *t, bool is_double)
@@ -121,6 +158,7 @@ static LLVMMemoryBufferRef sample_code(const Target *t, bool is_double)
         LLVMSetVolatile(part[i], 1);
     }
     LLVMBuildStore(b, LLVMBuildUDiv(b, part[0], part[1], ""), p);
+    sample_dot(m, b, p);
     for (int i = 0; i < VECTORS; i++)
         LLVMSetVolatile(LLVMBuildStore(b, v[i], p), 1);
     LLVMBuildRetVoid(b);
@@ -169,6 +207,10 @@ void machine_probe(Target *t)
         t->fma |= has_word(text, fma[i]) ? 0 : real;
         if (i == 0) {
             t->divides = !has_word(text, divide);
+            t->dot = DOT_none;
+            for (int k = 1; k >= 0; k--)
+                if (f->dot[k].mark && strstr(text, f->dot[k].mark))
+                    t->dot = f->dot[k].dot;
             t->vector = 0;
             for (int k = 2; k >= 0; k--)
                 if (f->vector[k].mark && strstr(text, f->vector[k].mark))
@@ -202,6 +244,8 @@ void machine_host(Arena *a, Target *t)
     t->vector = wide ? 64 : fma ? 32 : 16;
     t->registers = wide ? 32 : 16;
     t->fma = fma ? REAL_both : 0;
+    bool mixed = (wide && strstr(t->features, "+avx512vnni")) || strstr(t->features, "+avxvnni");
+    t->dot = mixed ? DOT_mixed : DOT_pairs;
     t->control = CONTROL_mxcsr;
 }
 

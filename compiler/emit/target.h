@@ -15,6 +15,11 @@ enum { REAL_f32 = 1, REAL_f64 = 2, REAL_both = 3 };
  * FPSCR; none where denormals cannot be flushed, or floats are computed by calls. */
 typedef enum { CONTROL_none, CONTROL_mxcsr, CONTROL_fpcr, CONTROL_fpscr } ControlWord;
 
+/* How a word of four bytes is multiplied with another and the products added: smlad on halves
+ * of a register; on vectors sdot, pmaddwd, vpdpbusd (which has pmaddwd, too, and takes one factor
+ * without a sign); none: byte by byte. */
+typedef enum { DOT_none, DOT_halfwords, DOT_signed, DOT_pairs, DOT_mixed } Dot;
+
 typedef enum { OBJECT_elf, OBJECT_macho, OBJECT_coff, OBJECT_wasm } ObjectFormat;
 
 typedef struct {
@@ -26,6 +31,7 @@ typedef struct {
     unsigned fma;          /* REAL_: a * b + c is one instruction; else it rounds twice */
     unsigned floats;       /* REAL_: has instructions; else the compiler's helpers are called */
     bool divides;          /* integers, by an instruction */
+    Dot dot;
     ControlWord control;
     ObjectFormat format;
     bool fixed;            /* code need not be position independent */

@@ -477,6 +477,7 @@ V value_compute(Emit *e, Node *n, const Ix *index)
     case OP_argmax: return argmax_emit(e, n, index);
     case OP_sum_shards: return sum_shards_emit(e, n, index);
     case OP_gather: return gather_emit(e, n, index);
+    case OP_words: return words_emit(e, n, index);
     default: break;
     }
     V in[3];

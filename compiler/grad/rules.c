@@ -33,6 +33,7 @@ bool grad_flows(const Node *n, int k)
     case OP_random:
     case OP_orthogonal:
     case OP_argmax:
+    case OP_words:
     case OP_arriving:
         return false;
     case OP_own_gradient: /* y, arriving, then pairs x, dx */

@@ -44,7 +44,7 @@ bool op_takes(Op op, AttrKey key)
 
 bool attr_optional(AttrKey key)
 {
-    return key == ATTR_acc || key == ATTR_reverse;
+    return key == ATTR_acc || key == ATTR_reverse || key == ATTR_unsigned;
 }
 
 const Attr *attr_find(const Attr *attr, int nattr, AttrKey k)

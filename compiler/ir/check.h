@@ -8,7 +8,7 @@
 const char *attr_key_name(AttrKey k);
 AttrType attr_key_type(AttrKey k);
 AttrKey attr_key_by_name(const char *name); /* NATTR when none */
-bool attr_optional(AttrKey k);              /* acc and reverse: absent means 0 */
+bool attr_optional(AttrKey k);              /* absent means 0 */
 bool op_takes(Op op, AttrKey key);
 const Attr *attr_find(const Attr *attr, int nattr, AttrKey k);
 Attr attr_copy(Arena *a, const Attr *from); /* deep */
@@ -41,6 +41,7 @@ const char *check_shape(const Check *c, int i);
 bool check_map(Check *c);      /* shape.c */
 bool check_reduce(Check *c);
 bool check_contract(Check *c); /* contract.c, batch_contract too */
+bool check_words(Check *c);
 bool check_leaf(Check *c);     /* shape_view.c: these and the rest */
 bool check_random(Check *c);
 bool check_orthogonal(Check *c);

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <inttypes.h>
 #include <string.h>
 
 int axis_label(const ContractAxis *x)
@@ -456,10 +457,15 @@ static bool check_factors(Check *c, const Contract *p, int acc)
     if (c->nin != acc + 2 * p->nterm)
         return check_fail(c, "%d operands for \"%s\"", c->nin,
                           attr_find(c->attr, c->nattr, ATTR_spec)->u.s);
-    bool bytes = c->op == OP_contract && !acc && c->in[0]->dtype == DT_i8;
-    c->dt = bytes ? DT_i32 : c->in[0]->dtype;
+    Dtype factor = c->in[c->nin - 1]->dtype;
+    int64_t is_unsigned = check_int(c, ATTR_unsigned);
+    bool whole = c->op == OP_contract && (factor == DT_i8 || factor == DT_i32);
+    c->dt = whole ? DT_i32 : c->in[0]->dtype;
+    if (is_unsigned && (factor != DT_i32 || is_unsigned < 0 || is_unsigned > 3))
+        return check_fail(c, "attribute unsigned is %" PRId64 " with factors of %s", is_unsigned,
+                          dtype_name(factor));
     for (int i = 0; i < c->nin; i++) {
-        if (bytes && c->in[i]->dtype == DT_i8)
+        if (whole && c->in[i]->dtype == (i < acc ? DT_i32 : factor))
             continue;
         if (!dtype_is_float(c->in[i]->dtype))
             return check_fail(c, "a product needs floats, found %s: write float(x)",
@@ -504,5 +510,22 @@ bool check_contract(Check *c)
     if (acc && !shape_equal(&c->s, &c->in[0]->shape))
         return check_fail(c, "the chains continue %s, the product is %s", check_shape(c, 0),
                           shape_text(c->g->arena, c->g, &c->s));
+    return true;
+}
+
+bool check_words(Check *c)
+{
+    const Shape *x = &c->in[0]->shape;
+    int64_t axis = check_int(c, ATTR_axis), is_unsigned = check_int(c, ATTR_unsigned), extent;
+    if (c->in[0]->dtype != DT_f32 && c->in[0]->dtype != DT_i8)
+        return check_fail(c, "words are made of f32 or i8, found %s",
+                          dtype_name(c->in[0]->dtype));
+    if (axis < 0 || axis >= x->rank || !dim_const(x->d[axis], &extent))
+        return check_fail(c, "%s has no axis %" PRId64 " of known extent", check_shape(c, 0), axis);
+    if (is_unsigned != 0 && is_unsigned != 1)
+        return check_fail(c, "attribute unsigned is %" PRId64, is_unsigned);
+    c->dt = DT_i32;
+    c->s = *x;
+    c->s.d[axis] = dim_int((extent + 3) / 4);
     return true;
 }

@@ -39,9 +39,9 @@
  * So a product inside a reversed scan that continues a carry has the bits of
  * one product over the stacked operands after the scan.
  *
- * Factors are f32 or f64; or, in a contract without acc, i8: then the chain is one of i32 that
- * wraps. Broadcasting of an
- * operand along a label is written by leaving the label out.
+ * Factors are f32 or f64; or, in a contract, i8, or i32 that are words of four bytes (operation
+ * words), of which a step adds the four products: then the chain is one of i32 that wraps.
+ * Broadcasting of an operand along a label is written by leaving the label out.
  */
 #ifndef WEFT_CONTRACT_H
 #define WEFT_CONTRACT_H

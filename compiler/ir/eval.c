@@ -62,6 +62,7 @@ static const EvalFn functions[NOP] = {
     [OP_reduce_min] = eval_reduce,
     [OP_argmax] = eval_reduce,
     [OP_contract] = eval_contract,
+    [OP_words] = eval_words,
     [OP_batch_contract] = eval_batch_contract,
     [OP_sum_shards] = eval_sum_shards,
     [OP_gather] = eval_gather,

@@ -71,6 +71,9 @@ MapKernel eval_map_select(int size);             /* select and stop_gradient mov
 MapKernel eval_map_copy(int size);
 void eval_reduce_i32(const Reduction *r);
 void eval_product_i32(const Product *p);
+/* A product's factor of bytes, or of words of them, as 32 bits each in the arena; *each: how many
+ * a stride of the factor's goes over. */
+const int32_t *eval_widened(Arena *a, const Value *x, bool is_unsigned, int *each);
 
 /* ---- evaluation ---- */
 
@@ -90,6 +93,7 @@ void eval_map(Eval *e, const Node *n, const Value *const *in, Value *out);      
 void eval_cast(Eval *e, const Node *n, const Value *const *in, Value *out);
 void eval_reduce(Eval *e, const Node *n, const Value *const *in, Value *out);     /* eval_sum.c */
 void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out);
+void eval_words(Eval *e, const Node *n, const Value *const *in, Value *out);      /* eval_words.c */
 void eval_batch_contract(Eval *e, const Node *n, const Value *const *in, Value *out);
 void eval_sum_shards(Eval *e, const Node *n, const Value *const *in, Value *out);
 void eval_scatter_add(Eval *e, const Node *n, const Value *const *in, Value *out);

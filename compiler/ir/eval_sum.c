@@ -96,22 +96,14 @@ static void begin_product(const Node *n, const Contract *c, const Value *const *
         p->acc = in[0]->data;
 }
 
-/* The factors of a product of bytes as 32 bits, in the frames' arena. */
-static const int32_t *widened(Arena *a, const Value *x)
-{
-    int32_t *to = arena_alloc(a, sizeof *to * (size_t)(x->count + 1));
-    for (int64_t i = 0; i < x->count; i++)
-        to[i] = ((const int8_t *)x->data)[i];
-    return to;
-}
-
 void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
 {
     Contract c;
     Product p;
     Dim dim[LABELS_MOST];
-    int acc = (int)attr_int(n, ATTR_acc, 0);
+    int acc = (int)attr_int(n, ATTR_acc, 0), each = 1;
     int64_t stride[2][LABELS_MOST], extent[LABELS_MOST];
+    int64_t is_unsigned = attr_int(n, ATTR_unsigned, 0);
     Arena *scratch = n->dtype == DT_i32 ? arena_new() : NULL;
     contract_of(n, &c);
     contract_extents(n, &c, dim);
@@ -120,14 +112,20 @@ void eval_contract(Eval *e, const Node *n, const Value *const *in, Value *out)
     for (int t = 0; t < c.nterm; t++) {
         for (int o = 0; o < 2; o++) {
             const Value *x = in[acc + 2 * t + o];
-            p.term[t].x[o] = scratch ? (const void *)widened(scratch, x) : x->data;
+            p.term[t].x[o] = x->data;
             label_strides(&c, t, o, x, stride[o]);
+            if (scratch)
+                p.term[t].x[o] = eval_widened(scratch, x, is_unsigned >> o & 1, &each);
+            for (int l = 0; l < c.nlabel; l++)
+                stride[o][l] *= each;
             memcpy(p.term[t].stride[o], stride[o], sizeof(int64_t) * (size_t)c.nout);
         }
         for (int k = 0; k < c.term[t].nsum; k++) {
             int l = c.term[t].sum[k];
             add_sum(&p, t, extent[l], stride[0][l], stride[1][l]);
         }
+        if (each > 1)
+            add_sum(&p, t, each, 1, 1);
     }
     if (scratch) {
         eval_product_i32(&p);

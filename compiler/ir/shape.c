@@ -284,6 +284,7 @@ static const Rule rules[NOP] = {
     [OP_reduce_min] = check_reduce,
     [OP_argmax] = check_reduce,
     [OP_contract] = check_contract,
+    [OP_words] = check_words,
     [OP_batch_contract] = check_contract,
     [OP_sum_shards] = check_sum_shards,
     [OP_gather] = check_gather,

@@ -49,8 +49,10 @@ Graph *graph_derive(Graph *g, const char *name)
     for (int i = 0; i < n; i++)
         for (int k = 0; !fixed[i] && k < g->nodes.at[i]->nin; k++) {
             const Node *in = behind_views(g->nodes.at[i]->in[k]);
-            wanted[in->id] = fixed[g->nodes.at[i]->in[k]->id] && in->op != OP_input;
-            count += wanted[in->id];
+            if (wanted[in->id] || !fixed[g->nodes.at[i]->in[k]->id] || in->op == OP_input)
+                continue;
+            wanted[in->id] = true;
+            count++;
         }
     Graph *derived = NULL;
     if (count) {

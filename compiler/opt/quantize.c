@@ -1,9 +1,12 @@
 /* pass_quantize: products of rows with a parameter become products of bytes.
  *
- *   contract(x, W)  ->  cast(contract(q(x), W'))  *  scale  *  step
- *   q(x) = i8(floor(x / step + 0.5)),  step = most / 127,  W ~ W' * scale
+ *   contract(x, W)  ->  cast(contract(q(x), W'))  *  (scale  *  step)
+ *   q(x) = x / step rounded, within -127 and 127,  step = most / 127,  W ~ W' * scale
  *
- * symmetric about 0, so that padding stays 0 and no sum of W' is needed (the
+ * symmetric about 0, so that padding stays 0. Where the processor multiplies words
+ * of four bytes at once, both factors become words along a summed axis (operation
+ * words); where it does so with one factor unsigned alone, x is taken 128 larger and
+ * the product begins with -128 * sum of W'. These sums are exact: the same bits (the
  * scheme of Jacob et al., "Quantization and Training of Neural Networks for
  * Efficient Integer-Arithmetic-Only Inference", 2018, without zero points). The
  * ranges come from a calibration: with `observe` the pass finds the products and
@@ -141,36 +144,120 @@ static Node *given(Graph *top, const char *name, Dtype dt, Shape shape, Span at)
     return n ? n : graph_input(top, ROLE_param, arena_strdup(top->arena, name), dt, shape, at);
 }
 
-/* The factor x in bytes: NaN becomes 0, what is beyond the range its end. */
+/* The factor x in bytes, rounded as operation words does it: the numbers from `magic` on are
+ * whole. */
 static Node *in_bytes(Graph *g, Node *x, double step)
 {
+    const double magic = 0x1.8p23;
     Node *y = node2(g, OP_mul, x, make_const(g, 1 / step));
-    return make_cast(g, node1(g, OP_floor, node2(g, OP_add, y, make_const(g, 0.5))), DT_i8);
+    Node *least = make_const_of(g, DT_f32, -QUANTUM_MOST);
+    Node *most = make_const_of(g, DT_f32, QUANTUM_MOST);
+    y = node3(g, OP_select, node2(g, OP_gt, y, least), y, least);
+    y = node3(g, OP_select, node2(g, OP_lt, y, most), y, most);
+    y = node2(g, OP_sub, node2(g, OP_add, y, make_const(g, magic)), make_const(g, magic));
+    return make_cast(g, y, DT_i8);
 }
 
-static Node *replaced(Graph *top, const QuantizeSite *s, Node *n, int o)
+static Node *in_words(Graph *g, Node *x, int axis, double by, bool is_unsigned)
+{
+    Attr attr[] = {attr_of_int(ATTR_axis, axis), attr_of_float(ATTR_value, (float)by),
+                   attr_of_int(ATTR_unsigned, is_unsigned)};
+    return node_new(g, OP_words, x->span, &x, 1, attr, 2 + is_unsigned);
+}
+
+/* The axes of a product's two factors along which their bytes can be taken four at a time: the
+ * longest that is summed. */
+static bool word_axes(const Node *n, const Contract *c, int axis[2])
+{
+    int64_t longest = 0, extent;
+    for (int k = 0; k < c->term[0].nsum; k++) {
+        int at[2] = {-1, -1};
+        for (int o = 0; o < 2; o++)
+            for (int i = 0; i < c->term[0].rank[o]; i++)
+                if (axis_label(&c->term[0].axis[o][i]) == c->term[0].sum[k])
+                    at[o] = i;
+        if (at[0] >= 0 && at[1] >= 0 && dim_const(n->in[0]->shape.d[at[0]], &extent) &&
+            extent > longest) {
+            longest = extent;
+            memcpy(axis, at, sizeof at);
+        }
+    }
+    return longest >= WORDS_LEAST;
+}
+
+/* A parameter's value with axes where the output has them, ones between; `label` are its axes'.
+ * Null where they come in another order. */
+static Node *along_output(const Node *n, Node *value, const int *label)
+{
+    Shape s = {.rank = 0};
+    int k = 0;
+    for (int l = value->shape.rank ? label[0] : n->shape.rank; l < n->shape.rank; l++)
+        s.d[s.rank++] = k < value->shape.rank && label[k] == l ? value->shape.d[k++] : dim_int(1);
+    if (k < value->shape.rank)
+        return NULL;
+    return shape_equal(&s, &value->shape) ? value : make_reshape(value->graph, value, s);
+}
+
+/* What products of bytes that are 128 too large exceed the others by, negative: parameter w's
+ * bytes summed. In n's shape; null where w's axes come in another order than there. */
+static Node *excess(const Node *n, const Contract *c, int o, Node *w)
+{
+    Graph *g = n->graph;
+    int summed[RANK_MOST], kept[RANK_MOST], ns = 0, nk = 0;
+    for (int i = 0; i < w->shape.rank; i++) {
+        int l = axis_label(&c->term[0].axis[o][i]);
+        if (l >= 0 && l < c->nout)
+            kept[nk++] = l;
+        else
+            summed[ns++] = i;
+    }
+    Node *sum = make_reduce(w->graph, OP_reduce_sum, make_cast(w->graph, w, DT_i32), summed, ns);
+    sum = node2(w->graph, OP_mul, sum, make_const_of(w->graph, DT_i32, -(QUANTUM_MOST + 1)));
+    sum = along_output(n, seen_in(g, sum), kept);
+    return sum ? make_broadcast(g, sum, n->shape) : NULL;
+}
+
+/* The product of bytes, in words where the processor has instructions for them. */
+static Node *product(const Quantize *q, const Node *n, int o, Node *w, double step)
+{
+    Graph *g = n->graph;
+    Contract c;
+    Node *in[3] = {NULL};
+    int axis[2], nattr = 1;
+    contract_of(n, &c);
+    Attr attr[3] = {attr_of_str(ATTR_spec, attr_str(n, ATTR_spec))};
+    bool words = q->bytes != BYTES_single && word_axes(n, &c, axis);
+    bool is_unsigned = words && q->bytes == BYTES_unsigned &&
+                       (in[0] = excess(n, &c, o, w)) != NULL;
+    if (words) {
+        in[1 + o] = seen_in(g, in_words(w->graph, w, axis[o], 1, false));
+        in[2 - o] = in_words(g, n->in[!o], axis[!o], 1 / step, is_unsigned);
+    } else {
+        in[1 + o] = seen_in(g, w);
+        in[2 - o] = in_bytes(g, n->in[!o], step);
+    }
+    if (is_unsigned) {
+        attr[nattr++] = attr_of_int(ATTR_acc, 1);
+        attr[nattr++] = attr_of_int(ATTR_unsigned, 1 << !o);
+    }
+    return node_new(g, OP_contract, n->span, in + !is_unsigned, 2 + is_unsigned, attr, nattr);
+}
+
+static Node *replaced(Graph *top, const Quantize *q, const QuantizeSite *s, Node *n, int o)
 {
     Graph *g = n->graph;
     double step = s->most / QUANTUM_MOST;
     int out = -1, axis = channel_axis(n, o, &out);
     if (axis != s->axis)
         axis = out = -1;
-    Shape channels = {.rank = axis >= 0}, along = {.rank = 0};
+    Shape channels = {.rank = axis >= 0};
     if (axis >= 0)
         channels.d[0] = n->in[o]->shape.d[axis];
     Node *w = given(top, s->values, DT_i8, n->in[o]->shape, n->in[o]->span);
     Node *scale = given(top, s->scale, DT_f32, channels, n->in[o]->span);
-    Node *in[2];
-    in[o] = seen_in(g, w);
-    in[!o] = in_bytes(g, n->in[!o], step);
-    Node *y = make_cast(g, make_contract(g, attr_str(n, ATTR_spec), in, 2), DT_f32);
-    scale = seen_in(g, scale);
-    if (axis >= 0) { /* its axis where the output has it */
-        for (int i = out; i < n->shape.rank; i++)
-            along.d[along.rank++] = i == out ? channels.d[0] : dim_int(1);
-        scale = shape_equal(&along, &channels) ? scale : make_reshape(g, scale, along);
-    }
-    y = node2(g, OP_mul, node2(g, OP_mul, y, scale), make_const(g, step));
+    scale = seen_in(g, node2(top, OP_mul, scale, make_const(top, step)));
+    Node *y = make_cast(g, product(q, n, o, w, step), DT_f32);
+    y = node2(g, OP_mul, y, along_output(n, scale, &out));
     y->span = n->span;
     y->name = n->name;
     return y;
@@ -203,7 +290,7 @@ static void walk(Walk *w, Graph *g)
         if (s && w->q->observe)
             observe(w->top, s, x->in[!o]);
         else if (s && s->most > 0)
-            graph_replace(g, x, replaced(w->top, s, x, o));
+            graph_replace(g, x, replaced(w->top, w->q, s, x, o));
     }
 }
 

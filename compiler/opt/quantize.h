@@ -17,13 +17,19 @@ typedef struct {
     double most;         /* the largest magnitude met; not above 0: left as it is */
 } QuantizeSite;
 
+/* How the processor multiplies bytes best: one by one; words of four with signs; such words with
+ * one factor's bytes unsigned. */
+typedef enum { BYTES_single, BYTES_words, BYTES_unsigned } ByteForm;
+
 typedef struct {
     Arena *arena;
     bool observe;        /* find the products and give their ranges out; else replace them */
+    ByteForm bytes;
     LIST(QuantizeSite) sites;
 } Quantize;
 
-/* A channel has a scale of its own where it has at least as many values. */
-enum { CHANNEL_LEAST = 64, QUANTUM_MOST = 127 };
+/* A channel has a scale of its own where it has at least as many values; words are made along an
+ * axis that has at least as many bytes. */
+enum { CHANNEL_LEAST = 64, WORDS_LEAST = 3, QUANTUM_MOST = 127 };
 
 #endif

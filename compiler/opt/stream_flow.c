@@ -114,6 +114,8 @@ int stream_axis(const Node *n, int k, int axis)
     case OP_pad:
     case OP_concat:
         return axis;
+    case OP_words: /* time is none of the axes that they are made along */
+        return axis == attr_int(n, ATTR_axis, -1) ? -1 : axis;
     case OP_own_gradient:
         return k == 0 ? axis : -1;
     case OP_reduce_sum:

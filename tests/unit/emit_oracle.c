@@ -184,7 +184,49 @@ static void check_products(void)
     check(g, "products", "any");
 }
 
-/* A convolution with its gradients: output, kernel's gradient, input's gradient. */
+static Node *words(Node *x, int axis, double by, int is_unsigned)
+{
+    Attr attr[] = {attr_of_int(ATTR_axis, axis), attr_of_float(ATTR_value, (float)by),
+                   attr_of_int(ATTR_unsigned, is_unsigned)};
+    return node_new(x->graph, OP_words, (Span){0}, &x, 1, attr, 3);
+}
+
+static Node *word_product(Node *acc, const char *spec, Node *x, Node *w, int is_unsigned)
+{
+    Node *in[] = {acc, x, w};
+    Attr attr[] = {attr_of_str(ATTR_spec, spec), attr_of_int(ATTR_unsigned, is_unsigned),
+                   attr_of_int(ATTR_acc, acc != NULL)};
+    return node_new(x->graph, OP_contract, (Span){0}, in + !acc, 2 + (acc != NULL), attr, 3);
+}
+
+/* Words of rows and of parameters, along either axis, and their products; also of values that are
+ * beyond the range. */
+static void check_words(int extent, int units)
+{
+    if (real != DT_f32)
+        return;
+    Graph *g = graph_new(arena, "words");
+    Node *x = data(g, "x", real, 2, 5, extent), *w = param(g, "w", real, 2, extent, units);
+    Node *bytes = make_cast(g, node2(g, OP_mul, w, make_const_of(g, real, 90)), DT_i8);
+    Node *b = param(g, "b", DT_i32, 1, units);
+    Node *v = node2(g, OP_mul, x, x);
+    Node *across = make_transpose(g, x, (int[]){0, 2, 1});
+    result(g, "first", words(x, 1, 50, 1));
+    result(g, "last", words(x, 2, 50, 0));
+    result(g, "turned", words(across, 2, 10, 0));
+    result(g, "param", words(bytes, 0, 1, 1));
+    result(g, "wide", words(w, 1, 7.5, 0));
+    Node *y = words(bytes, 0, 1, 0);
+    Node *acc = make_broadcast(g, b, shape_of(3, dim_sym(SYM_N), dim_int(5), dim_int(units)));
+    for (int i = 0; i < 4; i++) {
+        const char *name = arena_printf(arena, "y%d", i);
+        result(g, name, word_product(NULL, "ntk,km->ntm", words(v, 2, 20, i & 1), y, i));
+        result(g, arena_printf(arena, "acc%d", i),
+               word_product(acc, "km,ntk->ntm", y, words(v, 2, 20, i & 1), i));
+    }
+    check(g, arena_printf(arena, "words of %d", extent), "any");
+}
+
 /* Bytes: factors that use all of them, conversions between the whole types. */
 /* Gradients of large weights: products over the whole batch, with what follows in their nests;
  * two in one nest, one that is read as a whole before its update, one whose nest is not flat. */
@@ -228,6 +270,11 @@ static void check_bytes(void)
                            make_const_of(g, real, 90)), DT_i8);
     result(g, "y", make_contract(g, "n(h+i)(w+j)c,ijco->nhwo", (Node *[]){x, w}, 2));
     check(g, "a window of bytes", "any");
+    check_words(3, 21);
+    check_words(37, 21);
+    check_words(63, 5);
+    check_words(64, 16);
+    check_words(62, 1);
     static const Dtype whole[] = {DT_i32, DT_u8, DT_i8, DT_i16};
     g = graph_new(arena, "casts");
     x = data(g, "x", real, 1, 37);
@@ -239,6 +286,7 @@ static void check_bytes(void)
     check(g, "casts of whole numbers", "any");
 }
 
+/* A convolution with its gradients: output, kernel's gradient, input's gradient. */
 static void check_convolution(int height, int width, int in, int out, int stride, int dilation)
 {
     enum { KH = 3, KW = 2 };

@@ -28,10 +28,11 @@ static void check_row(const Target *t)
     }
     machine_probe(&probed);
     if (probed.vector != t->vector || probed.registers != t->registers || probed.fma != t->fma ||
-        probed.floats != t->floats || probed.control != t->control) {
-        printf("%s: vector %d, registers %d, fma %u, floats %u, control %d; its code: %d, %d, %u, "
-               "%u, %d\n", t->name, t->vector, t->registers, t->fma, t->floats, (int)t->control,
-               probed.vector, probed.registers, probed.fma, probed.floats, (int)probed.control);
+        probed.floats != t->floats || probed.control != t->control || probed.dot != t->dot) {
+        printf("%s: vector %d, registers %d, fma %u, floats %u, control %d, dot %d; its code: %d, "
+               "%d, %u, %u, %d, %d\n", t->name, t->vector, t->registers, t->fma, t->floats,
+               (int)t->control, (int)t->dot, probed.vector, probed.registers, probed.fma,
+               probed.floats, (int)probed.control, (int)probed.dot);
         wrong++;
     }
     const Target *found = target_find(arena, t->name, NULL, NULL, &why);
@@ -78,6 +79,11 @@ static void check_choices(void)
     expect(t->vector == 16, "riscv64 with V has vectors");
     t = find("aarch64", "cortex-a53", NULL);
     expect(t->vector == 16 && t->registers == 32 && t->control == CONTROL_fpcr, "cortex-a53");
+    t = find("aarch64", "neoverse-n1", NULL);
+    expect(t->dot == DOT_signed, "neoverse-n1 has sdot");
+    t = find("x86-64", "icelake-server", NULL);
+    expect(t->dot == DOT_mixed, "icelake-server has vpdpbusd");
+    expect(find("x86-64", "haswell", "+avxvnni")->dot == DOT_mixed, "and what has avxvnni");
     t = find(NULL, NULL, NULL);
     expect(!strcmp(t->name, "host") && t->registers, "no name: the host");
 }

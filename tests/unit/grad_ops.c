@@ -365,6 +365,7 @@ static const Builder builders[NOP] = {
 static bool has_none(Op op)
 {
     return op_info[op].kind == KIND_leaf || op == OP_argmax || op == OP_orthogonal ||
+           op == OP_words ||
            op == OP_scan || op == OP_result;
 }
 

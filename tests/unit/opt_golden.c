@@ -20,14 +20,29 @@ static void observe(Graph *g)
 }
 
 /* With a range of 254 for each product: a step of 2. */
-static void quantize(Graph *g)
+static void quantize_as(Graph *g, ByteForm bytes)
 {
-    Quantize q = {.arena = g->arena, .observe = true};
+    Quantize q = {.arena = g->arena, .observe = true, .bytes = bytes};
     pass_quantize(graph_copy(g->arena, g), &q);
     q.observe = false;
     for (int i = 0; i < q.sites.n; i++)
         q.sites.at[i].most = 254;
     pass_quantize(g, &q);
+}
+
+static void quantize(Graph *g)
+{
+    quantize_as(g, BYTES_single);
+}
+
+static void quantize_words(Graph *g)
+{
+    quantize_as(g, BYTES_words);
+}
+
+static void quantize_unsigned(Graph *g)
+{
+    quantize_as(g, BYTES_unsigned);
 }
 
 /* Loops in turn: made again and not, with steps left over and without. */
@@ -72,7 +87,9 @@ static const PassRow passes[] = {
     {"recompute", pass_recompute, NULL}, {"segment", segments, NULL},
     {"defer", pass_defer, NULL}, {"layout", columns, NULL},
     {"layout_rows", rows, NULL},
-    {"observe", observe, NULL}, {"quantize", quantize, NULL}, {"stream", NULL, step},
+    {"observe", observe, NULL}, {"quantize", quantize, NULL},
+    {"quantize/words", quantize_words, NULL}, {"quantize/unsigned", quantize_unsigned, NULL},
+    {"stream", NULL, step},
     {"stream/block", NULL, block},
 };
 
