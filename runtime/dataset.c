@@ -376,6 +376,8 @@ static bool check_fields(const Dataset *ds, Diag *d, Span at)
 static Dataset *open_with(Opening *o, const Reader *r)
 {
     o->ds = dataset_new(o->a, r, o->at);
+    if (o->cache)
+        dataset_use_cache(o->ds, o->cache);
     if (r->params && !bind_args(o, r))
         return NULL;
     if (r->open(o) && check_fields(o->ds, o->d, o->at))
@@ -385,7 +387,7 @@ static Dataset *open_with(Opening *o, const Reader *r)
 }
 
 Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, const char *reader,
-                      const DataArg *args, int nargs)
+                      const DataArg *args, int nargs, const DataCache *cache)
 {
     const Reader *r = find_reader(reader);
     if (!r) {
@@ -399,7 +401,8 @@ Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, cons
                             "digits and generate", reader);
         return NULL;
     }
-    Opening o = {.a = a, .d = d, .at = at, .places = places, .args = args, .nargs = nargs};
+    Opening o = {.a = a, .d = d, .at = at, .places = places, .args = args, .nargs = nargs,
+                 .cache = cache};
     return open_with(&o, r);
 }
 

@@ -60,10 +60,14 @@ typedef struct Dataset {
     struct DatasetState *state;  /* the reader's own */
 } Dataset;
 
-/* Checks the arguments, finds the files, reads their headers (of a CSV file: all of it).
- * Everything lives in a. Reports at `at`, or at an argument's span, and returns null. */
+/* Where samples that took time to make are kept; `build` names the program. */
+typedef struct { const Cache *cache; const char *build; } DataCache;
+
+/* Checks the arguments, finds the files, reads their headers (of a CSV file: all of it, or what is
+ * kept of it in the cache; null: none). Everything lives in a. Reports at `at`, or at an
+ * argument's span, and returns null. */
 Dataset *dataset_open(Arena *a, Diag *d, Span at, const DataPlaces *places, const char *reader,
-                      const DataArg *args, int nargs);
+                      const DataArg *args, int nargs, const DataCache *cache);
 
 /* What makes the samples of generate(count, test=, seed=): fields by name, type and shape of a
  * sample; `make`, which several threads may call, writes rows (block, rows beginning at
@@ -84,7 +88,7 @@ Dataset *dataset_made(Arena *a, Diag *d, Span at, const DataMaker *maker, const 
 /* Samples that take time to make (inflated, drawn, computed) are kept in `cache`, decoded, and
  * come from there the next time: the key is the content of their files and all that decides
  * them, `build` among it, which names the program. For dataset_load; all live as long as ds. */
-void dataset_use_cache(Dataset *ds, const Cache *cache, const char *build);
+void dataset_use_cache(Dataset *ds, const DataCache *cache);
 /* Keeps the samples there, if they were made anew: after dataset_load, by any one thread. */
 void dataset_keep(const Dataset *ds);
 /* Whether that is where the samples came from. */

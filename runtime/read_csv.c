@@ -4,7 +4,8 @@
  * texts (what most of its cells are), then to fill the fields. Numeric columns are f32 and
  * together make the field `features`; text columns become classes, numbered in the order of
  * their sorted texts; a target of whole numbers is i32. In a file without a header the columns
- * are x1, x2, ... and the target is `label`.
+ * are x1, x2, ... and the target is `label`. All of it must be read to know the fields, so that
+ * what was read is kept whole (decoded.c).
  */
 #include "csv.h"
 #include "reader.h"
@@ -32,13 +33,12 @@ typedef enum { MISSING_error, MISSING_zero, MISSING_mean } Missing;
 
 /* ---- the file's form ---- */
 
-/* arg null: path is the file as it stands. */
 static bool table_open(Opening *o, Arena *scratch, const DataArg *arg, const char *path, Table *t)
 {
     size_t size;
     t->at = arg && arg->span.file ? arg->span : o->at;
-    t->path = arg ? opening_find(o, arg, "file", NULL, 0) : path;
-    t->text = t->path ? file_read(scratch, o->d, t->at, t->path, (size_t)1 << 36, &size) : NULL;
+    t->path = path;
+    t->text = file_read(scratch, o->d, t->at, t->path, (size_t)1 << 36, &size);
     if (!t->text)
         return false;
     t->end = t->text + size;
@@ -295,7 +295,8 @@ static bool fill(Opening *o, const Table *t, const Fill *f, int part, Cell *cell
 
 typedef struct {
     Table table[2];
-    const char *numbers_path; /* csv_open_numbers: no target, no named columns, no texts */
+    const char *path[2];      /* of the tables; the second may be null */
+    bool numbers;             /* csv_open_numbers: no target, no named columns, no texts */
     Column *col;
     int target, nfeature, *feature;
     Missing missing;
@@ -319,7 +320,7 @@ static bool choose_target(Opening *o, Csv *s)
 {
     const DataArg *arg = o->bound[1];
     const Table *t = &s->table[0];
-    s->target = s->numbers_path ? -1 : t->ncol - 1;
+    s->target = s->numbers ? -1 : t->ncol - 1;
     name_columns(o, t, s->col, s->target);
     if (!arg)
         return true;
@@ -402,7 +403,7 @@ static bool check_test(Opening *o, const Csv *s, const int *from)
 
 static bool keeps_field(const Csv *s, int i)
 {
-    return i == s->target || (!s->numbers_path && s->table[0].ncol <= NAMED_MOST);
+    return i == s->target || (!s->numbers && s->table[0].ncol <= NAMED_MOST);
 }
 
 /* Sets the fields up and fills both parts. */
@@ -423,7 +424,7 @@ static bool make_fields(Opening *o, Csv *s)
         for (int part = 0; part < 2; part++)
             k->data[part] = arena_alloc(o->a, 4 * (size_t)count[part] + 1);
     }
-    for (int part = 0; part < 1 + (o->bound[6] != NULL); part++) {
+    for (int part = 0; part < 1 + (s->path[1] != NULL); part++) {
         features[part] = arena_alloc(o->a, 4 * (size_t)(count[part] * width) + 1);
         Fill f = {.col = s->col, .missing = s->missing, .nfeature = s->nfeature,
                   .feature = s->feature, .from = from, .features = features[part]};
@@ -453,23 +454,23 @@ static bool open_tables(Opening *o, Csv *s)
 {
     Table *t = &s->table[0], *test = &s->table[1];
     if (!read_missing(o, &s->missing) ||
-        !table_open(o, s->scratch, o->bound[0], s->numbers_path, t) || !table_form(o, t, NULL))
+        !table_open(o, s->scratch, o->bound[0], s->path[0], t) || !table_form(o, t, NULL))
         return false;
     s->col = NEW_ARRAY(o->a, Column, t->ncol);
     s->cells = NEW_ARRAY(s->scratch, Cell, t->ncol);
     if (!choose_target(o, s) || !survey(o, t, s->col, s->cells))
         return false;
     for (int i = 0; i < t->ncol; i++) {
-        s->col[i].is_text &= !s->numbers_path;
+        s->col[i].is_text &= !s->numbers;
         if (!check_column(o, t, &s->col[i], s->missing))
             return false;
     }
     collect_classes(o, t, s->col, s->cells);
     if (!choose_features(o, s))
         return false;
-    if (o->bound[6]) {
+    if (s->path[1]) {
         int *from = NEW_ARRAY(s->scratch, int, t->ncol);
-        if (!table_open(o, s->scratch, o->bound[6], NULL, test) || !table_form(o, test, t) ||
+        if (!table_open(o, s->scratch, o->bound[6], s->path[1], test) || !table_form(o, test, t) ||
             !match_columns(o, s, 1, from) || !check_test(o, s, from))
             return false;
     }
@@ -478,9 +479,36 @@ static bool open_tables(Opening *o, Csv *s)
            make_fields(o, s);
 }
 
+enum { PARAM_path = 0, PARAM_test = 6 };
+
+/* All that decides what the files say, beside their content. */
+static char *recipe_of(Opening *o)
+{
+    char *s = arena_strdup(o->a, "csv");
+    for (int i = 0; i < READER_PARAMS_MOST; i++) {
+        const DataArg *arg = o->bound[i];
+        if (!arg)
+            continue;
+        bool is_file = i == PARAM_path || i == PARAM_test;
+        s = arena_printf(o->a, "%s\n%d %d %.17g %s", s, i, (int)arg->kind, arg->number,
+                         is_file || !arg->text ? "" : arg->text);
+        for (int k = 0; arg->kind == DATA_list_text && k < arg->n; k++)
+            s = arena_printf(o->a, "%s\n%s", s, arg->texts[k]);
+    }
+    return s;
+}
+
 static bool csv_open(Opening *o)
 {
-    Csv s = {.scratch = arena_new()};
+    struct DatasetState *d = o->ds->state;
+    const DataArg *const files[] = {o->bound[PARAM_path], o->bound[PARAM_test]};
+    for (int i = 0; i < 2; i++)
+        if (files[i] && !(d->source[i] = opening_find(o, files[i], "file", NULL, 0)))
+            return false;
+    d->recipe = recipe_of(o);
+    if (decoded_open(o->ds))
+        return true;
+    Csv s = {.scratch = arena_new(), .path = {d->source[0], d->source[1]}};
     bool ok = open_tables(o, &s);
     arena_free(s.scratch);
     return ok;
@@ -490,7 +518,7 @@ Dataset *csv_open_numbers(Arena *a, Diag *d, Span at, const char *path)
 {
     Dataset *ds = NEW(a, Dataset);
     Opening o = {.a = a, .d = d, .at = at, .ds = ds};
-    Csv s = {.scratch = arena_new(), .numbers_path = path};
+    Csv s = {.scratch = arena_new(), .path = {path}, .numbers = true};
     ds->reader = "csv";
     bool ok = open_tables(&o, &s);
     arena_free(s.scratch);

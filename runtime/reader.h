@@ -27,6 +27,7 @@ typedef struct {
     Diag *d;
     Span at;                    /* of the reader's name */
     const DataPlaces *places;
+    const DataCache *cache;     /* null: none, or not yet */
     const DataMaker *maker;     /* of generate; null for all others */
     const DataArg *args;        /* as given: for readers without a list of parameters */
     int nargs;
@@ -55,6 +56,7 @@ struct DatasetState {
     const char *source[4];      /* files whose content does; null-ended unless full */
     const Cache *cache;         /* where samples once made are kept; null: nowhere */
     const char *build;
+    bool whole;                 /* what is kept holds all that open finds, not samples alone */
     CacheKey key;
     bool keyed;                 /* there is a key: the samples come from there, or can be kept */
     bool *load_makes;           /* by field: left to load by open */
@@ -89,6 +91,10 @@ bool memory_suffices(Diag *d, Span at, const char *path, size_t bytes);
 /* The samples from the cache: fills the fields that open left empty. False where there is no
  * cache, nothing in it, or too little to be kept. */
 bool decoded_get(Dataset *ds);
+/* For an open that must read everything to know anything, once the recipe and sources are set: the
+ * whole data set from the cache, fields, counts and classes with the samples. False where it is
+ * not there; what open then finds is kept. */
+bool decoded_open(Dataset *ds);
 
 /* ---- one file ---- */
 

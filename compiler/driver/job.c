@@ -148,7 +148,8 @@ static const DataSchema *find_schema(void *context, Diag *d, Span at, const char
     double from = stage_begin(j->stages);
     if (j->data)
         dataset_close(j->data);
-    j->data = dataset_open(j->data_arena, to, at, &j->places, reader, (const DataArg *)args, nargs);
+    j->data = dataset_open(j->data_arena, to, at, &j->places, reader, (const DataArg *)args, nargs,
+                           job_data_cache(j));
     stage_end(j->stages, "look at the data", from);
     if (j->data)
         return schema_of(j->arena, j->data);
@@ -275,7 +276,7 @@ void job_open_caches(Job *j)
         warning_at(j->diag, nowhere, "compiled code is not kept in %s", why);
     if (!j->cache)
         return;
-    j->data_cache = cache_within(j->arena, j->cache, "data", DATA_MOST, &why);
+    j->data_cache.cache = cache_within(j->arena, j->cache, "data", DATA_MOST, &why);
     if (why)
         warning_at(j->diag, nowhere, "decoded data are not kept in %s", why);
 }

@@ -30,7 +30,7 @@ typedef struct {
     DataPlaces places;
     Loader *loader;
     const Cache *cache;       /* of compiled code; null: none */
-    const Cache *data_cache;  /* of samples once made; null: none */
+    DataCache data_cache;     /* of samples once made; its cache null: none */
     bool cache_known;
     int compiled;             /* programs that did not come from there */
     const MemoryChoice *memory; /* of --memory-limit; null: none yet */
@@ -57,6 +57,8 @@ char *job_model_dir(const Job *j, Arena *a);
  * reads now). Reports at the data block and returns false; also when there are no data. */
 void job_load_data(Job *j);
 bool job_data(Job *j);
+/* Where samples are kept; null: nowhere. */
+const DataCache *job_data_cache(Job *j);
 /* Waits for the threads and frees the data. */
 void job_end(Job *j);
 

@@ -45,14 +45,21 @@ static const char *build_text(Arena *a)
                         (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
+const DataCache *job_data_cache(Job *j)
+{
+    job_open_caches(j);
+    if (j->data_cache.cache && !j->data_cache.build)
+        j->data_cache.build = build_text(j->arena);
+    return j->data_cache.build ? &j->data_cache : NULL;
+}
+
 void job_load_data(Job *j)
 {
     if (!j->data || j->loader)
         return;
-    job_open_caches(j);
-    const char *build = j->data_cache ? build_text(j->arena) : NULL;
-    if (build)
-        dataset_use_cache(j->data, j->data_cache, build);
+    const DataCache *cache = job_data_cache(j);
+    if (cache)
+        dataset_use_cache(j->data, cache);
     Loader *l = NEW(j->arena, Loader);
     l->data = j->data;
     l->stages = j->stages;

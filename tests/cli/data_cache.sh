@@ -49,7 +49,66 @@ for model in drawn.model packed.model; do
     weft 0 data $model --json
 done
 
+# A table is kept whole: fields, counts and classes with the samples. Its text, the test's and the
+# arguments decide.
+table() { # table SEED ROWS
+    awk -v seed="$1" -v rows="$2" 'BEGIN {
+        srand(seed)
+        print "a,b,c,d,e,f,g,h,kind"
+        split("plain,odd \"one\",\303\244", kind, ",")
+        for (i = 0; i < rows; i++) {
+            for (k = 0; k < 8; k++)
+                printf "%.4f,", rand()
+            k = kind[1 + int(3 * rand())]
+            gsub("\"", "\"\"", k)
+            print "\"" k "\""
+        }
+    }'
+}
+table 1 20000 >rows.csv
+table 2 500 >more.csv
+cat >table.model <<'END'
+data rows = csv("rows.csv", test="more.csv")
+model table { input features[8]; Dense(3, activation=softmax) }
+train { data = rows; target = kind; loss = sparse_categorical_crossentropy; epochs = 1 }
+END
+rm -rf c
+train first table.model
+from_cache false
+[ "$(entries | wc -l)" -eq 1 ] || fail "not one entry of a table"
+train second table.model
+from_cache true
+same_bits first/last.safetensors second/last.safetensors
+train anew table.model --no-cache
+from_cache false
+same_bits first/last.safetensors anew/last.safetensors
+head -n 2 rows.csv | tail -n 1 | cut -d, -f1-8 >one.csv
+for cache in '--no-cache' '--cache-dir c'; do
+    weft 0 evaluate first --json $cache
+    echo "$(json evaluate samples) $(json evaluate loss)" >>evaluated
+    weft 0 predict first one.csv --json $cache
+    cat out >>predicted
+done
+[ "$(sort -u evaluated | wc -l)" -eq 1 ] && [ "$(sort -u predicted | wc -l)" -eq 1 ] ||
+    fail "a kept table has other classes or counts: $(cat evaluated predicted)"
+grep -qE '"class": ?"(plain|odd|ä)' predicted || fail "no class names: $(cat predicted)"
+e=$(entries)
+printf X | dd of="$e" bs=1 seek=70 conv=notrunc 2>dd.txt
+train again table.model
+from_cache false
+same_bits first/last.safetensors again/last.safetensors
+table 3 500 >more.csv
+train other table.model
+from_cache false
+train other table.model --set rows.missing=zero
+from_cache false
+sed -i '2s/^[^,]*/0.5/' rows.csv
+train other table.model
+from_cache false
+
 # Damaged, cut and foreign entries are made anew.
+rm -rf c
+train first packed.model
 cp "$(entries)" whole
 for how in 'printf X | dd of=$e bs=1 seek=500000 conv=notrunc 2>dd.txt' 'truncate -s 600000 $e' \
     ': >$e' 'head -c 100000 /dev/urandom >$e' 'rm $e; ln -s /dev/zero $e' 'rm $e; mkfifo $e'; do

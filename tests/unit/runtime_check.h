@@ -119,7 +119,7 @@ static inline DataArg bool_arg(const char *name, bool v)
 #define OPEN(c, reader, ...)                                                            \
     dataset_open((c)->a, &(c)->d, (Span){0}, &(DataPlaces){.data_dir = (c)->dir}, reader, \
                  (DataArg[]){__VA_ARGS__},                                                  \
-                 (int)(sizeof((DataArg[]){__VA_ARGS__}) / sizeof(DataArg)))
+                 (int)(sizeof((DataArg[]){__VA_ARGS__}) / sizeof(DataArg)), NULL)
 
 /* Opened and loaded. */
 static inline Dataset *load(Check *c, Dataset *ds)
