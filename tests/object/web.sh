@@ -94,3 +94,26 @@ timeout 120 node "$here/web_page.mjs" "$chromium" long >out 2>err || fail "the f
 out_has '^form -?[0-9.]+( %)? -?[0-9.]+( %)? $'
 out_has "x: 'two' is no number"
 out_has 'x has 3 values, expected 18'
+
+# Colours, a picture that is no square, numbers that are no bytes. The answer is linear in the
+# channels' means: half the ink is half of it, another colour another one.
+cat >paint.model <<'END'
+data made = generate(40, seed=1) { picture = uniform(0, 1, [8, 12, 3]); y = normal(0, 1, [3]) }
+model paint { input picture[8, 12, 3]; GlobalAveragePooling2D(); Dense(3, use_bias=false) }
+train { data = made; target = y; loss = mse; epochs = 1; batch_size = 20 }
+END
+weft 0 train paint.model --quiet --run-dir painted
+weft 0 compile painted --target wasm32 --web paint
+timeout 120 node "$here/web_page.mjs" "$chromium" paint >out 2>err || fail "the colours fail"
+out_has '^canvas 280 187$'
+sed -nE 's/^paint //p' out | sed -E 's/ %/e-2/g' >answers
+awk 'function size(x) { return x < 0 ? -x : x }
+     NF != 3 { exit 1 }
+     { for (i = 1; i <= 3; i++) {
+           v[NR, i] = $i + 0
+           if (NR == 2) { most = size(v[2, i]) > most ? size(v[2, i]) : most
+                          other += size(v[2, i] - v[1, i]) > 0.002 }
+           if (NR == 3) bad += size(v[3, i] - v[2, i] / 2) > 0.0015
+       } }
+     END { exit !(NR == 3 && other && most > 0.005 && !bad) }' answers ||
+    fail "colours or the amount of ink do not reach the model: $(cat answers)"

@@ -111,6 +111,25 @@ async function drawAll() {
     }
 }
 
+/** Lines in two colours, and the second with half the ink: what the page then shows. */
+async function paintAll() {
+    const box = await evaluate(`document.querySelector("#canvas").getBoundingClientRect().toJSON()`);
+    const set = (id, value) => evaluate(`{ const input = document.querySelector("#${id}");
+        input.value = "${value}"; input.dispatchEvent(new Event("input")); }`);
+    console.log("canvas", box.width, box.height);
+    for (const [color, full] of [["#ff0000", 1], ["#0000ff", 1], ["#0000ff", 0.5]]) {
+        await evaluate(`document.querySelector("#clear").click()`);
+        await set("pen", color);
+        await set("full", full);
+        await mouse("mousePressed", [box.x + 5, box.y + box.height / 2], 1);
+        await line(box, [5, 50], [95, 50], []);
+        await mouse("mouseReleased", [box.x + 5, box.y + box.height / 2], 0);
+        await frames();
+        const spans = `[...document.querySelectorAll(".row span")].map((s) => s.textContent).join(" ")`;
+        console.log("paint", await evaluate(spans), (await evaluate(state)).error);
+    }
+}
+
 async function typeAll() {
     for (const text of [Array(18).fill(0.5).join(", "), "1 two", "1 2 3"]) {
         await evaluate(`{ const area = document.querySelector("textarea");
@@ -133,7 +152,8 @@ try {
             throw new Error(error || "the page shows nothing");
         await new Promise((done) => setTimeout(done, 50));
     }
-    await (await evaluate(`!!document.querySelector("#canvas")`) ? drawAll() : typeAll());
+    const has = (what) => evaluate(`!!document.querySelector("${what}")`);
+    await (await has("#pen") ? paintAll() : await has("#canvas") ? drawAll() : typeAll());
 } catch (error) {
     console.error(error.message);
     process.exitCode = 1;
