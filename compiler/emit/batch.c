@@ -91,10 +91,8 @@ static V row_element(Emit *e, const Batch *b, int o, V row)
     return load_plain(e, t, at_offset(e, t, place_base(e, &info->place), linear));
 }
 
-static V row_splat(Emit *e, const Batch *b, int o, V row)
+static V row_scalar(Emit *e, const Batch *b, int o, V row)
 {
-    if (e->k->columns) /* the index has no step: the same for all lanes */
-        return row_element(e, b, o, row);
     int lanes = e->lanes;
     Mode mode = e->mode;
     e->lanes = 1;
@@ -102,7 +100,22 @@ static V row_splat(Emit *e, const Batch *b, int o, V row)
     V v = row_element(e, b, o, row);
     e->lanes = lanes;
     e->mode = mode;
-    return splat(e, v);
+    return v;
+}
+
+static V row_splat(Emit *e, const Batch *b, int o, V row)
+{
+    if (e->k->columns) /* the index has no step: the same for all lanes */
+        return row_element(e, b, o, row);
+    return splat(e, row_scalar(e, b, o, row));
+}
+
+/* The same of two rows, in words. */
+static V row_splat_pair(Emit *e, const Batch *b, int o, V row, V next)
+{
+    if (e->k->columns)
+        return pair_words(e, row_element(e, b, o, row), row_element(e, b, o, next));
+    return splat(e, pair_words(e, row_scalar(e, b, o, row), row_scalar(e, b, o, next)));
 }
 
 /* The strip of an index, counted as an axis more, and the index in it. A tile of a step with
@@ -172,8 +185,8 @@ enum { KEY_vector = 4000 };
 static V tile_vector(Emit *e, const Batch *b, int o, V row, Ix at, int last, int r)
 {
     int key = KEY_vector + (contract_has(&b->c, 0, o, last) ? 2 * r : 0) + o;
-    V m = block_find(e, b, at.v, at.c, key);
-    return m ? m : block_keep(e, b, at.v, at.c, key, row_vector(e, b, o, row, at));
+    V m = block_find(e, row, at.v, at.c, key);
+    return m ? m : block_keep(e, row, at.v, at.c, key, row_vector(e, b, o, row, at));
 }
 
 /* The tile's vector v to be read: its lanes beyond the end are masked. Returns its label m. */
@@ -221,28 +234,74 @@ static void set_row(Batch *b, const OutTile *t, int r)
     }
 }
 
-static void multiply_rows(Emit *e, Batch *b, OutTile *t)
+/* The vector v of the operand across the lanes, as row r of the tile reads it. */
+static V across_vector(Emit *e, const Batch *b, const OutTile *t, V row, int v, int r, int last)
 {
-    int nacc = t->rows * t->vectors, last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
-    Loop l;
-    V row = loop_begin(e, &l, const_i64(e, 0), frame_word(e, FRAME_rows), 1, t->acc, nacc);
+    Ix at = vector_enter(e, t, v);
+    return b->s->panel ? panel_vector(e, b, t, row, v)
+                       : tile_vector(e, b, b->s->vector, row, at, last, r);
+}
+
+/* One row of the batch. */
+static void multiply_row(Emit *e, Batch *b, OutTile *t, V row)
+{
+    int last = b->nkeep ? b->keep[b->nkeep - 1] : -1, other = !b->s->vector;
+    bool both = both_across(b);
     for (int r = 0; r < t->rows; r++) {
         set_row(b, t, r);
-        int other = !b->s->vector;
-        bool both = both_across(b);
         e->mask = NULL;
         V k = b->vector < 0 ? row_element(e, b, 0, row) : both ? NULL : row_splat(e, b, other, row);
         for (int v = 0; v < t->vectors; v++) {
             Ix at = vector_enter(e, t, v);
             V x = both ? tile_vector(e, b, other, row, at, last, r) : k;
             V y = b->vector < 0 ? row_element(e, b, 1, row)
-                  : b->s->panel ? panel_vector(e, b, t, row, v)
-                                : tile_vector(e, b, b->s->vector, row, at, last, r);
+                                : across_vector(e, b, t, row, v, r, last);
             V *acc = &t->acc[r * t->vectors + v];
             *acc = fma_emit(e, x, y, *acc);
         }
     }
     e->mask = NULL;
+}
+
+/* Two rows of the batch, one after the other in each chain. */
+static void multiply_two(Emit *e, Batch *b, OutTile *t, V row)
+{
+    int last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
+    V next = LLVMBuildAdd(e->b, row, const_i64(e, 1), "");
+    for (int r = 0; r < t->rows; r++) {
+        set_row(b, t, r);
+        e->mask = NULL;
+        V x = row_splat_pair(e, b, !b->s->vector, row, next);
+        for (int v = 0; v < t->vectors; v++) {
+            V y = pair_words(e, across_vector(e, b, t, row, v, r, last),
+                             across_vector(e, b, t, next, v, r, last));
+            V *acc = &t->acc[r * t->vectors + v];
+            *acc = pair_emit(e, x, y, *acc);
+        }
+    }
+    e->mask = NULL;
+}
+
+static bool takes_pairs(const Emit *e, const Batch *b)
+{
+    return b->vector >= 0 && !both_across(b) && pair_suits(e, operand_of(b, 0)) &&
+           pair_suits(e, operand_of(b, 1));
+}
+
+static void multiply_rows(Emit *e, Batch *b, OutTile *t)
+{
+    int nacc = t->rows * t->vectors;
+    V rows = frame_word(e, FRAME_rows), from = const_i64(e, 0);
+    Loop l;
+    if (takes_pairs(e, b)) {
+        V even = LLVMBuildAnd(e->b, rows, const_i64(e, -2), "");
+        V row = loop_begin(e, &l, from, even, 2, t->acc, nacc);
+        multiply_two(e, b, t, row);
+        loop_end(e, &l, t->acc);
+        from = even;
+    }
+    V row = loop_begin(e, &l, from, rows, 1, t->acc, nacc);
+    multiply_row(e, b, t, row);
     loop_end(e, &l, t->acc);
 }
 

@@ -78,48 +78,14 @@ static V chain_step(Emit *e, const Node *n, V x, V y, V acc)
 
 /* ---- pairs of bfloat16 ---- */
 
-static bool is_rounded(Node *n)
-{
-    n = kernel_base(n);
-    return n->op == OP_bfloat16 || (n->op == OP_stop_gradient && is_rounded(n->in[0]));
-}
-
-/* May steps k and k + 1 of the term be one instruction? Its factors are rounded, so that
- * their halves hold all of them. */
+/* May steps k and k + 1 of the term be one instruction? */
 static bool takes_pairs(const Emit *e, const Tile *t)
 {
-    if (!target_has_pairs(e->target) || e->lanes != 16 || e->width != 16)
-        return false;
     for (int g = 0; g < t->n; g++)
         for (int o = 0; o < 2; o++)
-            if (t->group[g]->dtype != DT_f32 ||
-                !is_rounded(t->group[g]->in[2 * t->term + o + has_acc(t->group[g])]))
+            if (!pair_suits(e, t->group[g]->in[2 * t->term + o + has_acc(t->group[g])]))
                 return false;
     return true;
-}
-
-/* Words with a factor of step k in the high half and of k + 1 in the low one. */
-static V pair_words(Emit *e, V k, V next)
-{
-    enum { KEY_pair = 5000, HALF = 16 };
-    V found = block_find(e, k, next, 0, KEY_pair);
-    if (found)
-        return found;
-    LLVMTypeRef t = LLVMVectorType(e->i32, (unsigned)e->width);
-    V half = LLVMConstInt(e->i32, HALF, 0), all[HALF];
-    for (int i = 0; i < HALF; i++)
-        all[i] = half;
-    V high = LLVMBuildBitCast(e->b, k, t, ""), low = LLVMBuildBitCast(e->b, next, t, "");
-    low = LLVMBuildLShr(e->b, low, LLVMConstVector(all, HALF), "");
-    return block_keep(e, k, next, 0, KEY_pair, LLVMBuildOr(e->b, high, low, ""));
-}
-
-/* vdpbf16ps: fma(low, low, fma(high, high, acc)), denormals zero in and out. */
-static V pair_emit(Emit *e, V x, V y, V acc)
-{
-    LLVMTypeRef t = LLVMVectorType(LLVMBFloatTypeInContext(e->cx), 2 * (unsigned)e->width);
-    V in[] = {acc, LLVMBuildBitCast(e->b, x, t, ""), LLVMBuildBitCast(e->b, y, t, "")};
-    return call_intrinsic(e, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, 0, in, 3);
 }
 
 static void set_label(Tile *t, int level, Ix at)

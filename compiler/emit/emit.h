@@ -192,6 +192,14 @@ bool words_end_in_vector(const Emit *e, const Node *n);
 V words_step(Emit *e, V x, V y, V acc, unsigned is_unsigned);
 /* May the two share their loops? */
 bool contract_joins(const Node *a, const Node *b);
+/* ---- pairs of bfloat16 (pair.c) ---- */
+/* May two steps of a chain over this factor be one instruction? */
+bool pair_suits(const Emit *e, Node *factor);
+/* Words with the factor of one step in the high half and that of the next in the low one;
+ * vectors or scalars. */
+V pair_words(Emit *e, V k, V next);
+/* Both steps: acc, a vector, goes on. */
+V pair_emit(Emit *e, V x, V y, V acc);
 /* Each emits a function and returns it. */
 V batch_emit(Emit *e, const Step *s);
 /* Rows of the result that a call makes, of a step with a total. */

@@ -1,8 +1,8 @@
 /* pass_bfloat16: products whose factors are bfloat16 and whose sums are float32.
  *
  * Each factor of a float32 product is rounded (operation bfloat16), once for all
- * products that read it, a scan's constants outside of the loop; the sum stays the
- * chain of ir/contract.h. Where the processor multiplies pairs of bfloat16 the
+ * products that read it, what is constant in loops outside of all of them; the sum
+ * stays the chain of ir/contract.h. Where the processor multiplies pairs of bfloat16 the
  * emitter does (emit/pair.c): the chain's bits are the same. Parameters, sums and
  * all other arithmetic are float32.
  */
@@ -12,17 +12,20 @@
 
 #include <string.h>
 
-static Node *rounded(Graph *g, Node *scan, Node *x)
+/* A loop whose body is at hand, or none, and what is around it. */
+typedef struct Around { Node *scan; const struct Around *outer; } Around;
+
+static Node *rounded(const Around *around, Graph *g, Node *x)
 {
-    Node *home = scan ? node_outside(scan, x) : NULL;
-    Graph *where = home ? home->graph : g;
-    Node *from = home ? home : x;
-    for (int i = 0; i < where->nodes.n; i++)
-        if (where->nodes.at[i]->op == OP_bfloat16 && where->nodes.at[i]->in[0] == from)
-            return home ? scan_constant(scan, where->nodes.at[i]) : where->nodes.at[i];
-    Node *r = node1(where, OP_bfloat16, from);
+    Node *home = around->scan ? node_outside(around->scan, x) : NULL;
+    if (home)
+        return scan_constant(around->scan, rounded(around->outer, home->graph, home));
+    for (int i = 0; i < g->nodes.n; i++)
+        if (g->nodes.at[i]->op == OP_bfloat16 && g->nodes.at[i]->in[0] == x)
+            return g->nodes.at[i];
+    Node *r = node1(g, OP_bfloat16, x);
     r->name = x->name;
-    return home ? scan_constant(scan, r) : r;
+    return r;
 }
 
 /* A factor that is a number, such as the 1 of a bias's sum, is exact or not worth it. */
@@ -38,18 +41,18 @@ static bool is_product(const Node *n)
     return true;
 }
 
-static void round_factors(Graph *g, Node *scan)
+static void round_factors(Graph *g, Around around)
 {
     for (int i = 0, n = g->nodes.n; i < n; i++) {
         Node *old = g->nodes.at[i];
         if (old->op == OP_scan)
-            round_factors(old->body, old);
+            round_factors(old->body, (Around){old, &around});
         if (!is_product(old))
             continue;
         Node **in = NEW_ARRAY(g->arena, Node *, old->nin);
         memcpy(in, old->in, sizeof(Node *) * (size_t)old->nin);
         for (int j = attr_int(old, ATTR_acc, 0) != 0; j < old->nin; j++)
-            in[j] = rounded(g, scan, in[j]);
+            in[j] = rounded(&around, g, in[j]);
         Node *product = node_on(g, old, in);
         product->name = old->name;
         graph_replace(g, old, product);
@@ -59,5 +62,5 @@ static void round_factors(Graph *g, Node *scan)
 
 void pass_bfloat16(Graph *g)
 {
-    round_factors(g, NULL);
+    round_factors(g, (Around){NULL, NULL});
 }

@@ -86,7 +86,7 @@ static const PassRow passes[] = {
     {"simplify", pass_simplify, NULL}, {"concat", pass_concat, NULL}, {"sink", pass_sink, NULL},
     {"recompute", pass_recompute, NULL}, {"segment", segments, NULL},
     {"defer", pass_defer, NULL}, {"layout", columns, NULL},
-    {"layout_rows", rows, NULL},
+    {"layout_rows", rows, NULL}, {"bfloat16", pass_bfloat16, NULL},
     {"observe", observe, NULL}, {"quantize", quantize, NULL},
     {"quantize/words", quantize_words, NULL}, {"quantize/unsigned", quantize_unsigned, NULL},
     {"stream", NULL, step},
