@@ -7,33 +7,9 @@
  * rows and time steps of a block. Where both operands have that axis, both lie
  * across. Without such an operand: element by element.
  */
-#include "emit/emit.h"
+#include "emit/batch.h"
 
 #include <string.h>
-
-typedef struct {
-    const Step *s;
-    const Node *n;
-    Contract c;
-    Dim extent[LABELS_MOST];
-    Ix label[LABELS_MOST];
-    int outer[LABELS_MOST], nouter;  /* summed labels but the rows, outermost first */
-    int around;                      /* the first of them run around the tiles, not inside */
-    bool down[LABELS_MOST];          /* of outer: from last to first */
-    int keep[LABELS_MOST], nkeep;    /* the output's labels but s and, if any, the vector's */
-    int fold;                        /* the last of them that the rows of a tile run through */
-    int vector;                      /* label across the lanes, or -1 */
-    int64_t m;                       /* its extent */
-    V from, to;                      /* panel: rounds of outer[0] that it holds */
-    V panel_row;                     /* panel: of this round's first row */
-    V low, high;                     /* total: the kept label's range in this unit */
-    V back;                          /* total: from the result to the unit's place in it */
-} Batch;
-
-static Node *operand_of(const Batch *b, int o)
-{
-    return b->n->in[o + (attr_int(b->n, ATTR_acc, 0) != 0)];
-}
 
 /* Order of ir/contract.h: run-time lengths descending, then the others. */
 static void order_sums(Batch *b)
@@ -47,117 +23,6 @@ static void order_sums(Batch *b)
             b->down[b->nouter] = length;
             b->outer[b->nouter++] = l;
         }
-}
-
-/* The index of operand o's axes behind N. */
-static void operand_index(Emit *e, const Batch *b, int o, Ix *at)
-{
-    int skip = shape_has_batch(&operand_of(b, o)->shape);
-    for (int i = skip; i < b->c.term[0].rank[o]; i++) {
-        const ContractAxis *axis = &b->c.term[0].axis[o][i];
-        at[i - skip] = ix_const(0);
-        for (int k = 0; k < axis->n; k++)
-            at[i - skip] = ix_add(e, at[i - skip],
-                                  ix_scale(e, b->label[axis->label[k]], ix_const(axis->coef[k])));
-    }
-}
-
-/* One row's element of an operand, as a scalar. */
-static V row_element(Emit *e, const Batch *b, int o, V row)
-{
-    Ix at[RANK_MOST + 1] = {{0}}, outside[RANK_MOST + 1];
-    bool is_linear;
-    Node *x = operand_of(b, o);
-    operand_index(e, b, o, at);
-    if (e->k->columns) {
-        e->row = ix_of(row);
-        return value_at(e, x, at);
-    }
-    memcpy(outside, at, sizeof at);
-    Node *base = value_base(e, x, at, &is_linear);
-    const NodeInfo *info = INFO(base);
-    if (base->op == OP_row || (base->op == OP_iota && shape_has_batch(&base->shape) &&
-                               attr_int(base, ATTR_axis, 0) == 0)) {
-        /* the rows' numbers: here of one row */
-        V number = LLVMBuildAdd(e->b, frame_word(e, FRAME_row0), row, "");
-        return cast_emit(e, DT_i32, base->dtype, LLVMBuildTrunc(e->b, number, e->i32, ""));
-    }
-    if (!info->place.buffer || !info->place.buffer->lanes)
-        return value_at(e, x, outside);
-    Shape shape = shape_inner(&base->shape);
-    Ix linear = is_linear ? at[0] : ix_linear(e, &shape, at, 0);
-    linear = ix_add(e, ix_scale(e, linear, ix_const(e->k->block)), ix_of(row));
-    LLVMTypeRef t = type_memory(e, base->dtype);
-    return load_plain(e, t, at_offset(e, t, place_base(e, &info->place), linear));
-}
-
-static V row_scalar(Emit *e, const Batch *b, int o, V row)
-{
-    int lanes = e->lanes;
-    Mode mode = e->mode;
-    e->lanes = 1;
-    e->mode = MODE_scalar;
-    V v = row_element(e, b, o, row);
-    e->lanes = lanes;
-    e->mode = mode;
-    return v;
-}
-
-static V row_splat(Emit *e, const Batch *b, int o, V row)
-{
-    if (e->k->columns) /* the index has no step: the same for all lanes */
-        return row_element(e, b, o, row);
-    return splat(e, row_scalar(e, b, o, row));
-}
-
-/* The same of two rows, in words. */
-static V row_splat_pair(Emit *e, const Batch *b, int o, V row, V next)
-{
-    if (e->k->columns)
-        return pair_words(e, row_element(e, b, o, row), row_element(e, b, o, next));
-    return splat(e, pair_words(e, row_scalar(e, b, o, row), row_scalar(e, b, o, next)));
-}
-
-/* The strip of an index, counted as an axis more, and the index in it. A tile of a step with
- * a total does not reach over a strip's end. */
-static Ix strip_enter(Emit *e, const Batch *b, Ix m, Ix *strip, int *rank)
-{
-    V each = const_i64(e, PANEL_WIDTH), from = m.v;
-    int64_t c = m.c;
-    ++*rank;
-    if (!from) {
-        *strip = ix_const(c / PANEL_WIDTH);
-        return ix_const(c % PANEL_WIDTH);
-    }
-    if (!b->s->total) {
-        from = ix_value(e, m);
-        c = 0;
-    }
-    *strip = ix_of(LLVMBuildUDiv(e->b, from, each, ""));
-    return (Ix){LLVMBuildURem(e->b, from, each, ""), c, 0};
-}
-
-/* `width` values of the operand across the lanes, at label m and this row. */
-static V row_vector(Emit *e, const Batch *b, int o, V row, Ix m)
-{
-    Ix at[RANK_MOST + 2] = {{0}};
-    int rank = b->c.term[0].rank[o] - 1;
-    operand_index(e, b, o, at);
-    if (e->k->columns) {
-        int axis = shape_has_batch(&operand_of(b, o)->shape) ? rank - 1 : rank;
-        at[axis] = (Ix){m.v, m.c, 1};
-        e->row = ix_of(row);
-        return value_at(e, operand_of(b, o), at);
-    }
-    const Place *p = &b->s->across[o];
-    if (p->buffer->strips)
-        m = strip_enter(e, b, m, &at[rank - 1], &rank);
-    at[rank - 1] = ix_of(row);
-    at[rank] = m;
-    Shape shape = p->buffer->shape;
-    LLVMTypeRef t = type_memory(e, p->buffer->dtype);
-    Ix linear = ix_linear(e, &shape, at, buffer_last(e, p->buffer));
-    return load_plain(e, type_lanes(e, t), at_offset(e, t, place_base(e, p), linear));
 }
 
 static Ix out_linear(Emit *e, const Batch *b)
@@ -186,7 +51,7 @@ static V tile_vector(Emit *e, const Batch *b, int o, V row, Ix at, int last, int
 {
     int key = KEY_vector + (contract_has(&b->c, 0, o, last) ? 2 * r : 0) + o;
     V m = block_find(e, row, at.v, at.c, key);
-    return m ? m : block_keep(e, row, at.v, at.c, key, row_vector(e, b, o, row, at));
+    return m ? m : block_keep(e, row, at.v, at.c, key, batch_vector(e, b, o, row, at));
 }
 
 /* The tile's vector v to be read: its lanes beyond the end are masked. Returns its label m. */
@@ -250,11 +115,13 @@ static void multiply_row(Emit *e, Batch *b, OutTile *t, V row)
     for (int r = 0; r < t->rows; r++) {
         set_row(b, t, r);
         e->mask = NULL;
-        V k = b->vector < 0 ? row_element(e, b, 0, row) : both ? NULL : row_splat(e, b, other, row);
+        V k = b->vector < 0 ? batch_element(e, b, 0, row)
+              : both        ? NULL
+                            : batch_splat(e, b, other, row);
         for (int v = 0; v < t->vectors; v++) {
             Ix at = vector_enter(e, t, v);
             V x = both ? tile_vector(e, b, other, row, at, last, r) : k;
-            V y = b->vector < 0 ? row_element(e, b, 1, row)
+            V y = b->vector < 0 ? batch_element(e, b, 1, row)
                                 : across_vector(e, b, t, row, v, r, last);
             V *acc = &t->acc[r * t->vectors + v];
             *acc = fma_emit(e, x, y, *acc);
@@ -271,7 +138,7 @@ static void multiply_two(Emit *e, Batch *b, OutTile *t, V row)
     for (int r = 0; r < t->rows; r++) {
         set_row(b, t, r);
         e->mask = NULL;
-        V x = row_splat_pair(e, b, !b->s->vector, row, next);
+        V x = batch_splat_pair(e, b, !b->s->vector, row, next);
         for (int v = 0; v < t->vectors; v++) {
             V y = pair_words(e, across_vector(e, b, t, row, v, r, last),
                              across_vector(e, b, t, next, v, r, last));
@@ -284,8 +151,8 @@ static void multiply_two(Emit *e, Batch *b, OutTile *t, V row)
 
 static bool takes_pairs(const Emit *e, const Batch *b)
 {
-    return b->vector >= 0 && !both_across(b) && pair_suits(e, operand_of(b, 0)) &&
-           pair_suits(e, operand_of(b, 1));
+    return b->vector >= 0 && !both_across(b) && pair_suits(e, batch_operand(b, 0)) &&
+           pair_suits(e, batch_operand(b, 1));
 }
 
 static void multiply_rows(Emit *e, Batch *b, OutTile *t)
@@ -341,7 +208,7 @@ static void fill_panel(Emit *e, Batch *b, const OutTile *t)
         sum_begin(e, b, &l, 0, NULL, 0);
     V row = loop_begin(e, &rows, const_i64(e, 0), frame_word(e, FRAME_rows), 1, NULL, 0);
     for (int v = 0; v < t->vectors; v++) {
-        V x = row_vector(e, b, b->s->vector, row, vector_enter(e, t, v));
+        V x = batch_vector(e, b, b->s->vector, row, vector_enter(e, t, v));
         store_plain(e, x, panel_at(e, b, t, row, v));
     }
     e->mask = NULL;
