@@ -223,8 +223,9 @@ bool object_compile(Arena *a, ObjectSpec *o, const char **why)
         all.target = target_find(a, NULL, NULL, NULL, NULL);
     o->target = o->versions ? arena_printf(a, "%s (sse2, avx2, avx512)", all.target->name)
                             : target_text(a, all.target);
-    /* Each part would have functions for doubles of its own. */
-    bool parts = all.target->format == OBJECT_elf && !target_softens(all.target);
+    /* Each part would have functions for doubles of its own; calls between parts take more code. */
+    bool parts = all.target->format == OBJECT_elf && !target_softens(all.target) &&
+                 !all.target->small;
     all.n = o->form == FORM_object && parts ? PARTS : 1;
     machine_prepare(all.target);
     parallel_each(all.n, part_emit, &all);

@@ -34,7 +34,7 @@ weft 1 compile net.model --target ?
 targets=$(sed -n 's/.*there are: host, //p' err | tr -d ',')
 [ "$(wc -w <<<"$targets")" -ge 20 ] || fail "only these targets: $targets"
 for target in $targets; do
-    for form in --train --stream '--quantize int8 --calibrate 20'; do
+    for form in '--train --stream' '--quantize int8 --calibrate 20'; do
         calls "$target" $form
         case $target in
             cortex-m0plus | cortex-m3)
