@@ -401,9 +401,13 @@ static void next_part(Making *k, V ws)
     for (int i = 0; i < en->nin + en->nout; i++) {
         if (i < en->nin && en->axis && en->axis[i] < 0)
             continue;
-        int64_t bytes = row_bytes(k, i < en->nin ? &en->in[i] : &en->out[i - en->nin]);
+        const Port *p = i < en->nin ? &en->in[i] : &en->out[i - en->nin];
+        V bytes = const_i64(e, dtype_size(p->dtype)); /* of a row as long as it is in this call */
+        for (int a = 1; a < p->shape.rank; a++)
+            bytes = LLVMBuildMul(e->b, bytes, extent_emit(e, ws, p->shape.d[a]), "");
         V at = load_word(e, ws, CONTROL_ports + i, e->ptr);
-        store_word(e, ws, CONTROL_ports + i, at_byte(e, at, bytes));
+        at = LLVMBuildInBoundsGEP2(e->b, e->i8, at, &bytes, 1, "");
+        store_word(e, ws, CONTROL_ports + i, at);
     }
 }
 

@@ -59,6 +59,8 @@ typedef struct {
 /* Emits the walk over a program's phases; returns the function
  * i1 (ptr workspace, ptr parallel_for, ptr context), false when the loss is not finite. */
 V walk_emit(Emit *e, const Walk *w);
+/* An extent as an index, its symbols from a workspace's control words. */
+V extent_emit(Emit *e, V ws, Dim d);
 
 /* Emits the entry and its walks; `constant` gives an embedded tensor. False: no memory. */
 bool entry_emit(Arena *a, Emit *e, const ObjectSpec *o, ObjectEntry *entry, Program *const *p,

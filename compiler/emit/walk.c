@@ -74,8 +74,7 @@ static V share(Emit *e, V total, V worker, V threads)
 
 /* ---- sizes ---- */
 
-/* An extent, its symbols from the control words. */
-static V extent_emit(Emit *e, V ws, Dim d)
+V extent_emit(Emit *e, V ws, Dim d)
 {
     if (d.sym == SYM_none)
         return const_i64(e, d.add);

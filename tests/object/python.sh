@@ -142,6 +142,9 @@ x = np.arange(180, dtype=np.float32).reshape(10, 9, 2) / 90
 np.save("x.npy", x)
 y = net.predict(x)
 assert y.shape == (10, 7, 4) and net.parameters == {}
+for rows in range(1, 9): # small batches have code of their own
+    assert net.predict(x[:rows, :5]).tobytes() == b"".join(
+        net.predict(x[i:i + 1, :5]).tobytes() for i in range(rows)), rows
 y.tofile("y.bin")
 try:
     net.predict(np.zeros((1, 13, 2)))
