@@ -328,9 +328,9 @@ Graph *pipeline_run(Unit *u, Pipeline which, const PassOptions *p, bool *stopped
         [PIPELINE_prepare] = PASSES(infer), [PIPELINE_watch] = PASSES(watch),
         [PIPELINE_gradient] = PASSES(gradient)}, streams = PASSES(stream);
 #undef PASSES
-    bool inference = lists[which].at == infer;
-    const Pass *passes = inference && p->streaming ? streams.at : lists[which].at;
-    int n = inference && p->streaming ? streams.n : lists[which].n;
+    bool steps = p->streaming && (which == PIPELINE_predict || which == PIPELINE_serve);
+    const Pass *passes = steps ? streams.at : lists[which].at;
+    int n = steps ? streams.n : lists[which].n;
     Runner r = {.unit = u, .which = which, .options = p};
     bool ok = true;
     for (int i = 0; ok && i < n; i++)

@@ -50,6 +50,31 @@ weft 0 compile run --quantize int8
 out_has 'float32 +int8'
 out_has "bytes of products' weights +16160 +40[0-9][0-9]"
 
+
+# A stream of bytes: step by step the bits of the whole sequence.
+weft 0 compile run --quantize int8 --stream --report -o net.o
+out_has 'code  '
+cat >main.c <<'END'
+#include "net.h"
+#include <stdio.h>
+#include <string.h>
+static _Alignas(64) char workspace[NET_WORKSPACE_BYTES], state[NET_STATE_BYTES];
+int main(void)
+{
+    float image[28 * 28], y[10], z[10], all[28 * 10];
+    for (int i = 0; i < 28 * 28; i++)
+        image[i] = (float)(i % 29) / 29;
+    int status = net_predict(image, y, 1, workspace) + net_reset(state);
+    for (int t = 0; t < 28; t++)
+        status += net_step(state, image + 28 * t, z);
+    status += net_reset(state) + net_run(state, image, all, 28);
+    printf("%d %d %d\n", status, memcmp(y, z, sizeof y), memcmp(y, all + 27 * 10, sizeof y));
+    return 0;
+}
+END
+gcc $flags -I. main.c net.o -o program || fail "it does not link"
+[ "$(./program)" = '0 0 0' ] || fail "the stream's program says $(./program)"
+
 weft 1 compile run --quantize int8 --train
 err_has '--quantize is for inference: leave out --train'
 weft 1 compile net.model --no-embed --quantize int8
