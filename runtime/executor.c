@@ -140,6 +140,18 @@ static bool take_memory(Program *p, ProgramState *s)
     return true;
 }
 
+/* No two threads' frames share a cache line: their words are written all the time. */
+static Frame *frame_new(int nstore)
+{
+    enum { APART = 128 };
+    void *frame;
+    size_t bytes = sizeof(Frame) + sizeof(char *) * (size_t)nstore;
+    bytes = (bytes + APART - 1) / APART * APART;
+    if (posix_memalign(&frame, APART, bytes))
+        return NULL;
+    return memset(frame, 0, bytes);
+}
+
 bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threads)
 {
     ProgramState *s = state_of(p);
@@ -163,8 +175,7 @@ bool program_prepare(Program *p, int64_t rows, const int64_t *lengths, int threa
     if (!s->at.size || !s->at.room || !s->at.offset || !s->base || !s->frame || !take_memory(p, s))
         return false;
     for (int i = 0; i < s->threads; i++) {
-        size_t bytes = sizeof(Frame) + sizeof(char *) * (size_t)p->nstore;
-        if (!(s->frame[i] = calloc(1, bytes)))
+        if (!(s->frame[i] = frame_new(p->nstore)))
             return false;
         if (p->nkernel && !(s->frame[i]->log = calloc(1, sizeof *s->frame[i]->log)))
             return false; /* code that notes its calls does so in every run */

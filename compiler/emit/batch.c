@@ -25,7 +25,7 @@ static void order_sums(Batch *b)
         }
 }
 
-static Ix out_linear(Emit *e, const Batch *b)
+Ix batch_out_linear(Emit *e, const Batch *b)
 {
     Shape shape = shape_inner(&b->n->shape);
     Ix at[RANK_MOST];
@@ -34,8 +34,6 @@ static Ix out_linear(Emit *e, const Batch *b)
     Ix linear = ix_linear(e, &shape, at, 0);
     return b->back ? ix_add(e, linear, ix_of(b->back)) : linear;
 }
-
-typedef struct { int rows, vectors, tail; V acc[64]; Ix m, k; } OutTile;
 
 /* Do both operands lie across the lanes? */
 static bool both_across(const Batch *b)
@@ -85,9 +83,7 @@ static V panel_vector(Emit *e, const Batch *b, const OutTile *t, V row, int v)
     return block_keep(e, b->s, row, v, KEY_vector, load_plain(e, type, panel_at(e, b, t, row, v)));
 }
 
-/* The kept labels at row r of the tile: the last one counts on, or several of
- * which the tile has all. */
-static void set_row(Batch *b, const OutTile *t, int r)
+void batch_set_row(Batch *b, const OutTile *t, int r)
 {
     if (b->fold == 1)
         b->label[b->keep[b->nkeep - 1]] = (Ix){t->k.v, t->k.c + r, 0};
@@ -113,7 +109,7 @@ static void multiply_row(Emit *e, Batch *b, OutTile *t, V row)
     int last = b->nkeep ? b->keep[b->nkeep - 1] : -1, other = !b->s->vector;
     bool both = both_across(b);
     for (int r = 0; r < t->rows; r++) {
-        set_row(b, t, r);
+        batch_set_row(b, t, r);
         e->mask = NULL;
         V k = b->vector < 0 ? batch_element(e, b, 0, row)
               : both        ? NULL
@@ -136,7 +132,7 @@ static void multiply_two(Emit *e, Batch *b, OutTile *t, V row)
     int last = b->nkeep ? b->keep[b->nkeep - 1] : -1;
     V next = LLVMBuildAdd(e->b, row, const_i64(e, 1), "");
     for (int r = 0; r < t->rows; r++) {
-        set_row(b, t, r);
+        batch_set_row(b, t, r);
         e->mask = NULL;
         V x = batch_splat_pair(e, b, !b->s->vector, row, next);
         for (int v = 0; v < t->vectors; v++) {
@@ -217,75 +213,6 @@ static void fill_panel(Emit *e, Batch *b, const OutTile *t)
         loop_end(e, &l, NULL);
 }
 
-/* Only the tile's last vector can reach over the end. */
-static V load_masked_tail(Emit *e, const OutTile *t, int i, LLVMTypeRef vector, V at, V mask)
-{
-    return mask && (i + 1) % t->vectors == 0 ? masked_load(e, vector, at, mask)
-                                             : load_plain(e, vector, at);
-}
-
-static void store_masked_tail(Emit *e, const OutTile *t, int i, V value, V at, V mask)
-{
-    if (mask && (i + 1) % t->vectors == 0)
-        masked_store(e, value, at, mask);
-    else
-        store_plain(e, value, at);
-}
-
-/* The tile's sums so far: nothing in a shard's first block. */
-static void begin_fresh(Emit *e, OutTile *t, const V *at, V mask, LLVMTypeRef vector)
-{
-    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b);
-    LLVMBasicBlockRef more = LLVMAppendBasicBlockInContext(e->cx, e->fn, "more");
-    LLVMBasicBlockRef sums = LLVMAppendBasicBlockInContext(e->cx, e->fn, "sums");
-    V first = LLVMBuildICmp(e->b, LLVMIntNE, frame_word(e, FRAME_first), const_i64(e, 0), "");
-    int n = t->rows * t->vectors;
-    V old[64], zero = LLVMConstNull(vector);
-    LLVMBuildCondBr(e->b, first, sums, more);
-    LLVMPositionBuilderAtEnd(e->b, more);
-    for (int i = 0; i < n; i++)
-        old[i] = load_masked_tail(e, t, i, vector, at[i], mask);
-    LLVMBuildBr(e->b, sums);
-    LLVMPositionBuilderAtEnd(e->b, sums);
-    for (int i = 0; i < n; i++) {
-        t->acc[i] = LLVMBuildPhi(e->b, vector, "");
-        LLVMAddIncoming(t->acc[i], &zero, &here, 1);
-        LLVMAddIncoming(t->acc[i], &old[i], &more, 1);
-    }
-}
-
-/* The tile at the end of a block: its shard's sums wait for the next block, or go into the
- * total: the first shard's as they are, others added in order. */
-static void end_block(Emit *e, const Batch *b, const OutTile *t, const V *at, V mask,
-                      LLVMTypeRef vector)
-{
-    LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(e->cx, e->fn, "on");
-    LLVMBasicBlockRef add = LLVMAppendBasicBlockInContext(e->cx, e->fn, "add");
-    LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->cx, e->fn, "next");
-    V ends = frame_word(e, FRAME_ends);
-    V goes_on = LLVMBuildICmp(e->b, LLVMIntEQ, ends, const_i64(e, ENDS_none), "");
-    V first = LLVMBuildICmp(e->b, LLVMIntEQ, ends, const_i64(e, ENDS_first), "");
-    V part = frame_pointer(e, FRAME_buffer + b->s->place.buffer->id);
-    V total = frame_pointer(e, FRAME_buffer + b->s->total->id);
-    V apart = LLVMBuildSub(e->b, LLVMBuildPtrToInt(e->b, total, e->index, ""),
-                           LLVMBuildPtrToInt(e->b, part, e->index, ""), "");
-    int n = t->rows * t->vectors;
-    LLVMBuildCondBr(e->b, goes_on, on, add);
-    LLVMPositionBuilderAtEnd(e->b, on);
-    for (int i = 0; i < n; i++)
-        store_masked_tail(e, t, i, t->acc[i], at[i], mask);
-    LLVMBuildBr(e->b, next);
-    LLVMPositionBuilderAtEnd(e->b, add);
-    for (int i = 0; i < n; i++) {
-        V to = LLVMBuildInBoundsGEP2(e->b, e->i8, at[i], &apart, 1, "");
-        V old = load_masked_tail(e, t, i, vector, to, mask);
-        V sum = LLVMBuildFAdd(e->b, old, t->acc[i], "");
-        store_masked_tail(e, t, i, LLVMBuildSelect(e->b, first, t->acc[i], sum, ""), to, mask);
-    }
-    LLVMBuildBr(e->b, next);
-    LLVMPositionBuilderAtEnd(e->b, next);
-}
-
 static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
 {
     LLVMTypeRef element = type_memory(e, b->n->dtype), vector = type_lanes(e, element);
@@ -300,21 +227,22 @@ static void emit_out_tile(Emit *e, Batch *b, OutTile *t)
     }
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
-            set_row(b, t, r);
+            batch_set_row(b, t, r);
             if (b->vector >= 0)
                 b->label[b->vector] = (Ix){t->m.v, t->m.c + (int64_t)v * e->width, 0};
             int i = r * t->vectors + v;
-            at[i] = at_offset(e, element, place_base(e, &b->s->place), out_linear(e, b));
+            at[i] = at_offset(e, element, place_base(e, &b->s->place), batch_out_linear(e, b));
             if (!b->s->fresh)
-                t->acc[i] = load_masked_tail(e, t, i, vector, at[i], mask);
+                t->acc[i] = tile_load(e, t, i, vector, at[i], mask);
         }
+    tile_fetch(e, b, t);
     if (b->s->fresh)
-        begin_fresh(e, t, at, mask, vector);
+        tile_begin(e, t, at, mask, vector);
     sum_loops(e, b, t, b->around);
     if (b->s->total)
-        end_block(e, b, t, at, mask, vector);
+        tile_end(e, b, t, at, mask, vector);
     for (int i = 0; !b->s->total && i < t->rows * t->vectors; i++)
-        store_masked_tail(e, t, i, t->acc[i], at[i], mask);
+        tile_store(e, t, i, t->acc[i], at[i], mask);
 }
 
 /* The kept labels' loops, the last one by the tile's rows. */
@@ -506,18 +434,6 @@ int64_t batch_unit_rows(const Emit *e, const Step *s)
     return UNIT_ROWS / rows * rows;
 }
 
-/* The rows of the result that are this call's. */
-static void enter_unit(Emit *e, Batch *b)
-{
-    int64_t each = batch_unit_rows(e, b->s);
-    V extent = dim_emit(e, b->extent[b->keep[0]]), row = const_i64(e, -b->m);
-    b->low = LLVMBuildMul(e->b, frame_word(e, FRAME_unit), const_i64(e, each), "");
-    b->high = LLVMBuildAdd(e->b, b->low, const_i64(e, each), "");
-    V less = LLVMBuildICmp(e->b, LLVMIntSLT, b->high, extent, "");
-    b->high = LLVMBuildSelect(e->b, less, b->high, extent, "");
-    b->back = LLVMBuildMul(e->b, b->low, row, "");
-}
-
 V batch_emit(Emit *e, const Step *s)
 {
     Batch *b = batch_of(e, s);
@@ -527,7 +443,7 @@ V batch_emit(Emit *e, const Step *s)
     if (b->vector < 0)
         e->lanes = 1;
     if (s->total)
-        enter_unit(e, b);
+        batch_enter_unit(e, b);
     /* Windows read the same rows for every tap: one line of them after the other
      * stays in the cache through all tiles, which wait in memory meanwhile. */
     Loop l[LABELS_MOST];

@@ -202,7 +202,7 @@ char *kernel_text(Arena *a, const Kernel *k);
 /* Is it index arithmetic only? */
 bool kernel_is_view(const Node *n);
 enum { PANEL_ROWS = 128, PANEL_WIDTH = 64 }; /* of Step.panel */
-enum { UNIT_ROWS = 24 }; /* of Step.total */
+enum { UNIT_ROWS = 12 }; /* of Step.total */
 enum { COLUMN_TILE = 8 }; /* columns: rows of a register tile at most */
 /* Leading axes that no index counts: 1 where axis 0 is N or S, else 0. */
 int kernel_lead(const Node *n);
