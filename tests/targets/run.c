@@ -1,13 +1,11 @@
 /* Runs the cases on the target: what runtime/executor.c does, on one thread and
  * without a library. */
 #include "run.h"
+#include "frame.h" /* FRAME_, written with the cases */
 
 #include <stdint.h>
 
 enum { STORE_port, STORE_worker, STORE_block, STORE_shard }; /* StoreKind */
-/* FRAME_ */
-enum { FRAME_n, FRAME_row0, FRAME_rows, FRAME_first, FRAME_unit, FRAME_shards, FRAME_order,
-       FRAME_lengths };
 enum { POOL = 3 << 20, WORDS = 1024, ALIGN = 64 };
 
 static union { char byte[POOL]; int64_t word; } pool __attribute__((aligned(ALIGN)));

@@ -6,7 +6,8 @@
  * for TARGET, all into one object. SCRIPTS/run.sh links it with run.c,
  * which walks through the programs on the target, and leaves the outputs in DIR.
  * They may differ from the interpreter's by 1e-6 of a tensor's largest magnitude,
- * by 1e-5 where the target has no fused multiply-add.
+ * by 1e-5 where the target has no fused multiply-add. Where it has, and is this machine's kind,
+ * object, interpreter and the JIT for the same target agree to the bit.
  */
 #include "driver/passes.h"
 #include "emit/compile.h"
@@ -14,6 +15,7 @@
 #include "grad/grad.h"
 #include "ir/eval.h"
 #include "lay_out.h"
+#include "../unit/emit_check.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,7 +27,7 @@ enum { ROWS = 19, LENGTH = 4, SKIPPED = 77, INSPECTED = 78 };
 
 typedef struct {
     Arena *arena;
-    const Graph *graph;
+    Graph *graph;
     const char *name, *prefix;
     int64_t lengths[SYM_MOST];
     Value *in, *out;         /* of the graph; out: the interpreter's */
@@ -236,6 +238,22 @@ static void write_phases(FILE *f, const Case *c)
     fprintf(f, "{0, 0, 0, 0}};\n");
 }
 
+/* The words of a frame that run.c fills. */
+static void write_frame(Trial *r)
+{
+    FILE *f = create(r, "frame.h");
+#define WORD(name) fprintf(f, "enum { " #name " = %d };\n", (int)name)
+    WORD(FRAME_n);
+    WORD(FRAME_row0);
+    WORD(FRAME_rows);
+    WORD(FRAME_first);
+    WORD(FRAME_unit);
+    WORD(FRAME_shards);
+    WORD(FRAME_lengths);
+#undef WORD
+    fclose(f);
+}
+
 static void write_cases(Trial *r)
 {
     FILE *f = create(r, "cases.c");
@@ -342,9 +360,29 @@ static void compare_all(Trial *r)
     fclose(f);
 }
 
+/* Runs code for it natively, and its bits are the interpreter's? */
+static bool is_native(const Target *t)
+{
+    return t->fma & REAL_f32 && (!strcmp(t->name, "host") || (t->run && !*t->run));
+}
+
+/* Every definition by the JIT's code for the same target; the number of outputs that differ. */
+static int differing_jit(const Trial *r)
+{
+    int wrong = 0;
+    check_target = r->target;
+    for (int i = 0; i < r->cases.n; i++) {
+        const Case *c = r->cases.at[i];
+        check_columns = c->graph->columns;
+        wrong += check_compiled(c->graph, c->name, "", ROWS, LENGTH, 2, c->in);
+    }
+    return wrong;
+}
+
 static int run_cases(Trial *r, const char *scripts)
 {
     char *sources[] = {arena_printf(r->arena, "%s/run.c", scripts), "cases.c", NULL};
+    write_frame(r);
     write_cases(r);
     int code = run(r, scripts, sources);
     if (code == INSPECTED) {
@@ -358,7 +396,11 @@ static int run_cases(Trial *r, const char *scripts)
     compare_all(r);
     printf("%s: %d tensors of %d definitions, %d with the interpreter's bits, largest error %.2g, "
            "%d wrong\n", r->target->name, r->tensors, r->cases.n, r->equal, r->worst, r->wrong);
-    return r->wrong || !r->tensors;
+    if (r->wrong || !r->tensors || !is_native(r->target))
+        return r->wrong || !r->tensors;
+    int jit = differing_jit(r);
+    printf("%s: %d tensors differ from the JIT's\n", r->target->name, jit);
+    return jit || r->equal != r->tensors;
 }
 
 int main(int argc, char **argv)
