@@ -74,13 +74,14 @@ static void operand_accesses(Fused *f, Part *p, const Step *s)
 
 static void nest_accesses(Fused *f, Part *p, const Nest *nest)
 {
-    for (int i = 0; i < nest->nodes.n; i++) {
-        if (INFO(nest->nodes.at[i])->whole) {
-            operand_accesses(f, p, INFO(nest->nodes.at[i])->whole);
+    for (int i = 0; i < nest_operations(nest); i++) {
+        const Node *n = nest_operation(nest, i);
+        if (INFO(n)->whole) {
+            operand_accesses(f, p, INFO(n)->whole);
             continue;
         }
-        for (int j = 0; j < nest->nodes.at[i]->nin; j++)
-            add_read(f, p, nest, nest->nodes.at[i]->in[j], nest->nodes.at[i]);
+        for (int j = 0; j < n->nin; j++)
+            add_read(f, p, nest, n->in[j], n);
     }
     for (int i = 0; i < nest->stores.n; i++) {
         const Store *s = &nest->stores.at[i];
@@ -257,8 +258,8 @@ static void print_kernel(Fused *f, const Step *s, int indent)
     const Part *p = &f->part[s->number];
     text_add(&f->out, "%*s%s  %s  %s\n", indent, "", k->name, where_text(f, s->number), k->what);
     print_accesses(f, "reads ", p, false, indent + 4);
-    for (int i = 0; s->kind == STEP_nest && i < s->nest->nodes.n; i++) {
-        const Node *n = s->nest->nodes.at[i];
+    for (int i = 0; s->kind == STEP_nest && i < nest_operations(s->nest); i++) {
+        const Node *n = nest_operation(s->nest, i);
         text_add(&f->out, "%*s%s%s%s\n", indent + 6, "", operation_text(f, n),
                  n->name ? " = " : "", n->name ? n->name : "");
     }
@@ -297,13 +298,20 @@ static void print_text(Fused *f)
 
 /* ---- as a picture ---- */
 
-/* A node of the picture: an operation by its place in the nest; 0 also where there is none. */
+/* A node of the picture: an operation by its place in the nest; -1: none of it. */
 static int place_in(const Step *s, const Node *n)
 {
-    for (int i = 0; n && s->kind == STEP_nest && i < s->nest->nodes.n; i++)
-        if (s->nest->nodes.at[i] == n)
+    for (int i = 0; n && s->kind == STEP_nest && i < nest_operations(s->nest); i++)
+        if (nest_operation(s->nest, i) == n)
             return i;
-    return 0;
+    return -1;
+}
+
+/* Where an edge between kernels ends: at that operation, or the first. */
+static int end_in(const Step *s, const Node *n)
+{
+    int at = place_in(s, n);
+    return at < 0 ? 0 : at;
 }
 
 /* The caller's memory that no other kernel touches stands inside of the kernel; what is
@@ -330,18 +338,18 @@ static void draw_ports(Fused *f, const Step *s, int depth)
 static void draw_nest(Fused *f, const Step *s, int depth)
 {
     const Nest *nest = s->nest;
-    for (int i = 0; i < nest->nodes.n; i++) {
-        const Node *n = nest->nodes.at[i];
+    for (int i = 0; i < nest_operations(nest); i++) {
+        const Node *n = nest_operation(nest, i);
         text_add(&f->out, "%*sk%d_%d [%s, label=\"%s", 2 * depth, "", s->number, i, dot_style(n),
                  label(f, operation_text(f, n)));
         text_add(&f->out, "%s%s\"];\n", n->name ? "\\n" : "", n->name ? label(f, n->name)
                                                                       : "");
         for (int j = 0; j < n->nin; j++)
-            if (INFO(n->in[j])->nest == nest)
+            if (place_in(s, n->in[j]) >= 0)
                 text_add(&f->out, "%*sk%d_%d -> k%d_%d;\n", 2 * depth, "", s->number,
                          place_in(s, n->in[j]), s->number, i);
     }
-    if (nest->nodes.n == 0)
+    if (nest_operations(nest) == 0)
         text_add(&f->out, "%*sk%d_0 [shape=plaintext, label=\"copy\"];\n", 2 * depth, "",
                  s->number);
 }
@@ -392,8 +400,8 @@ static void draw_flows(Fused *f, bool round)
         if (drawn)
             continue;
         text_add(&f->out, "  k%d_%d -> k%d_%d [", first->from,
-                 place_in(f->part[first->from].step, first->store->by), first->to,
-                 place_in(f->part[first->to].step, first->read->by));
+                 end_in(f->part[first->from].step, first->store->by), first->to,
+                 end_in(f->part[first->to].step, first->read->by));
         if (first->from != first->to)
             text_add(&f->out, "ltail=cluster_k%d, lhead=cluster_k%d, ", first->from, first->to);
         text_add(&f->out, "%spenwidth=2, color=\"#b5562b\", label=\"",
@@ -427,7 +435,7 @@ static void draw_shared_ports(Fused *f)
             for (int m = 0; !stores && m < p->reads.n; m++)
                 if (p->reads.at[m].place.buffer == b)
                     text_add(&f->out, "  b%d -> k%d_%d [lhead=cluster_k%d, color=\"#4e79a7\"];\n",
-                             b->id, j, place_in(p->step, p->reads.at[m].by), j);
+                             b->id, j, end_in(p->step, p->reads.at[m].by), j);
         }
     }
 }

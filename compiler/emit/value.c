@@ -533,6 +533,8 @@ static V value_regular(Emit *e, Node *n, const Ix *index)
     }
     if (e->nest && info->nest == e->nest && !is_linear)
         return e->memo[info->local * e->points + e->point];
+    if (info->again)
+        return value_compute(e, n, at);
     if (info->place.buffer) {
         Place p = info->place;
         return load_element(e, &p, place_linear(e, &p, at, is_linear));

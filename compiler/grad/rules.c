@@ -45,6 +45,15 @@ bool grad_flows(const Node *n, int k)
 
 /* ---- elementwise ---- */
 
+/* a / b. Where b repeats along axes of a, it is 1 / b that is divided for, once for all of them:
+ * a division takes as long as many products. */
+static Node *divide(Graph *to, Node *a, Node *b)
+{
+    if (b->shape.rank == 0 || shape_equal(&a->shape, &b->shape))
+        return node2(to, OP_div, a, b);
+    return node2(to, OP_mul, a, node2(to, OP_div, make_const_of(to, b->dtype, 1), b));
+}
+
 #define X diff_value(d, n->in[0])
 #define Y diff_value(d, n->in[1])
 #define R diff_value(d, n)
@@ -61,7 +70,7 @@ bool grad_flows(const Node *n, int k)
 #define ADD(a, b) node2(d->to, OP_add, a, b)
 #define SUB(a, b) node2(d->to, OP_sub, a, b)
 #define MUL(a, b) node2(d->to, OP_mul, a, b)
-#define DIV(a, b) node2(d->to, OP_div, a, b)
+#define DIV(a, b) divide(d->to, a, b)
 #define POW(a, b) node2(d->to, OP_pow, a, b)
 #define LT(a, b) node2(d->to, OP_lt, a, b)
 #define LE(a, b) node2(d->to, OP_le, a, b)

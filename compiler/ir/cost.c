@@ -35,6 +35,11 @@ static const double value_rate[NOP] = {
 };
 enum { ADD_RATE = 116, FLOP_RATE = 117 };
 
+bool cost_is_least(Op op)
+{
+    return op_info[op].kind == KIND_map && value_rate[op] == 0;
+}
+
 static double elements(const Node *n)
 {
     double count = 1;

@@ -22,6 +22,8 @@ double cost_read(Level level);
  * views, what is written into the code and scans cost nothing. */
 enum { COST_LENGTH = 16 };
 double cost_node(const Node *n);
+/* Is it elementwise and as fast as an addition? */
+bool cost_is_least(Op op);
 /* The same for all nodes of a graph and its loops' bodies, each as often as its loop runs. */
 double cost_graph(const Graph *g);
 /* Bytes of the node for one row; of what has no rows, its part of a block's. */

@@ -120,8 +120,8 @@ static void add_store(Describe *d, const Store *s)
 
 static void describe_nest(Describe *d, const Nest *nest)
 {
-    for (int i = 0; i < nest->nodes.n; i++) {
-        Node *n = nest->nodes.at[i];
+    for (int i = 0; i < nest_operations(nest); i++) {
+        Node *n = nest_operation(nest, i);
         add_work(d, n);
         for (int j = 0; j < n->nin; j++)
             add_read(d, nest, n, n->in[j]);

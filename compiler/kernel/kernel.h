@@ -83,6 +83,7 @@ typedef struct {
     int id;                /* its kernel's number */
     Shape domain;          /* without N */
     LIST(Node *) nodes;    /* computed at each point, in order */
+    LIST(Node *) again;    /* what these and the stores read that is computed where it is read */
     LIST(Store) stores;
     bool flat;             /* parameter phase: every access is at the same index */
     int level;             /* parameter phase: barriers before it within the phase */
@@ -166,6 +167,7 @@ typedef struct {
     Node *outer;     /* a body's sequence or constant: the value outside */
     int loop;        /* a sequence: the loop whose t leads the index */
     Nest *nest;
+    bool again;      /* computed wherever it is read: in no nest, nowhere stored */
     int step;        /* index of the step that makes it, in its sequence of steps */
     const void *seq; /* that sequence */
     Place place;
@@ -180,6 +182,9 @@ typedef struct {
  * batch has more than BLOCK_ROWS; or 1, in columns, where every batch has one row. On a
  * limit, kernel->why is set. The graph's aux fields belong to the kernel from here on. */
 Kernel *kernel_lower(Arena *a, Graph *g, int block);
+/* Operation i of a nest: its nodes, then what is computed again; their number. */
+Node *nest_operation(const Nest *nest, int i);
+int nest_operations(const Nest *nest);
 /* The node whose storage a read of n ends at: through views and loop edges. */
 Node *kernel_base(Node *n);
 /* Does the nest make products over the batch itself (NodeInfo.whole)? */

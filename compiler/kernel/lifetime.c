@@ -111,11 +111,13 @@ static void visit(Walk *w, Step *s)
         read_value(w, NULL, s->node);
     else if (s->node)
         read_inputs(w, NULL, s->node);
-    for (int i = 0; s->nest && i < s->nest->nodes.n; i++)
-        if (INFO(s->nest->nodes.at[i])->whole)
-            visit_whole(w, INFO(s->nest->nodes.at[i])->whole);
+    for (int i = 0; s->nest && i < nest_operations(s->nest); i++) {
+        const Node *n = nest_operation(s->nest, i);
+        if (INFO(n)->whole)
+            visit_whole(w, INFO(n)->whole);
         else
-            read_inputs(w, s->nest, s->nest->nodes.at[i]);
+            read_inputs(w, s->nest, n);
+    }
     for (int i = 0; s->nest && i < s->nest->stores.n; i++)
         read_value(w, s->nest, s->nest->stores.at[i].value);
     use(w, s->place.buffer, s->kind != STEP_store);

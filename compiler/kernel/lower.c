@@ -142,7 +142,19 @@ static bool is_zero(const Node *n)
     return value && value->u.f == 0;
 }
 
-static void scan_carry_in(Seq *q, Node *in, Node *init, int loop)
+/* Is the carry read by what makes its next value alone, element by element? Then that takes
+ * its place. */
+static bool goes_on_in_place(const Node *in, const Node *next)
+{
+    if (op_info[next->op].kind != KIND_map || !lower_is_read_once(in))
+        return false;
+    for (int i = 0; i < next->nin; i++)
+        if (next->in[i] == in)
+            return lower_same_index(next, i);
+    return false;
+}
+
+static void scan_carry_in(Seq *q, Node *in, Node *init, const Node *next, int loop)
 {
     Kernel *k = q->k;
     NodeInfo *info = INFO(in);
@@ -164,9 +176,10 @@ static void scan_carry_in(Seq *q, Node *in, Node *init, int loop)
     }
     Buffer *b = lower_buffer(k, MEM_worker, in->dtype, true, inner,
                              in->name ? in->name : "carry");
-    b->slots = 2;
-    lower_place_store(q, init, (Place){b, SLOT_first, -1, false, dim_int(0)}, NULL, 0);
-    info->place = (Place){b, SLOT_now, loop, false, dim_int(0)};
+    b->slots = goes_on_in_place(in, next) ? 1 : 2;
+    Slot first = b->slots == 1 ? SLOT_only : SLOT_first;
+    lower_place_store(q, init, (Place){b, first, -1, false, dim_int(0)}, NULL, 0);
+    info->place = (Place){b, b->slots == 1 ? SLOT_only : SLOT_now, loop, false, dim_int(0)};
 }
 
 /* Stacked outputs get their home before the body is lowered, so that their
@@ -212,8 +225,9 @@ static void lower_scan(Seq *q, Node *n)
         return;
     }
     lower_classify_body(k, n, q->phase, loop);
+    lower_again(body);
     for (int i = 0; i < ncarry; i++)
-        scan_carry_in(q, body->inputs.at[i], n->in[i], loop);
+        scan_carry_in(q, body->inputs.at[i], n->in[i], body->outputs.at[i].node, loop);
     Buffer **stack = NEW_ARRAY(k->arena, Buffer *, nstack + 1);
     for (int i = 0; i < nstack; i++)
         stack[i] = stack_for(q, n, body->outputs.at[ncarry + i].node, loop);
@@ -237,9 +251,9 @@ static void lower_scan(Seq *q, Node *n)
                 lower_fails(k, next, "a sum over the batch that is more than a sum of products");
             continue;
         }
-        lower_place_store(&inner, next,
-                          (Place){in->place.buffer, SLOT_next, loop, false, dim_int(0)}, NULL,
-                          0);
+        Slot slot = in->place.slot == SLOT_now ? SLOT_next : SLOT_only;
+        lower_place_store(&inner, next, (Place){in->place.buffer, slot, loop, false, dim_int(0)},
+                          NULL, 0);
     }
     for (int i = 0; i < nstack && !k->why; i++) {
         Node *value = body->outputs.at[ncarry + i].node;
@@ -268,7 +282,7 @@ static void lower_result(Seq *q, Node *n)
     }
     const NodeInfo *carry = INFO(scan->body->inputs.at[i]);
     info->place = carry->place;
-    if (carry->cls != CLASS_shard) {
+    if (carry->place.slot == SLOT_now) {
         info->place.slot = SLOT_final;
         info->place.extent = attr_get(scan, ATTR_length)->u.dim;
     }
@@ -288,7 +302,7 @@ void lower_node(Seq *q, Node *n)
     NodeInfo *info = INFO(n);
     Kernel *k = q->k;
     if (info->outer || (n->op != OP_input && info->cls == CLASS_host) || lower_is_leaf(n) ||
-        kernel_is_view(n))
+        kernel_is_view(n) || info->again)
         return;
     switch (n->op) {
     case OP_input:
@@ -375,6 +389,7 @@ static Kernel *lower_graph(Arena *a, Graph *g, int block, bool *apart)
         if (g->nodes.at[i]->dtype == DT_f64 && shape_has_batch(&g->nodes.at[i]->shape))
             k->real = DT_f64;
     lower_classify(k, g);
+    lower_again(g);
     int last = 0;
     for (int i = 0; i < g->nodes.n && !k->why; i++) {
         Node *n = g->nodes.at[i];

@@ -25,6 +25,11 @@ void lower_classify_body(Kernel *k, const Node *scan, int phase, int loop);
 /* Notes a limit (the first stays) and returns false. */
 bool lower_fails(Kernel *k, const Node *n, const char *what);
 
+/* ---- again.c: what is computed wherever it is read ---- */
+
+/* Sets NodeInfo.again for the nodes of a graph, of a body, that has been classified. */
+void lower_again(const Graph *g);
+
 /* ---- place.c: buffers, and the nest in which a node is computed ---- */
 
 const char *lower_label(const Node *n);
@@ -35,9 +40,11 @@ Buffer *lower_port_buffer(Kernel *k, int port);
 Step *lower_step(Seq *q, StepKind kind);
 /* Gives a node storage, written by its nest. */
 void lower_need_buffer(Kernel *k, Node *n);
+/* Is operand i of n read at n's own index? */
+bool lower_same_index(const Node *n, int i);
 /* Records that a nest (null: another step) of q reads n; same_index says that
  * it is read at the nest's own index. */
-void lower_touch(Seq *q, const Nest *nest, Node *n, bool same_index);
+void lower_touch(Seq *q, Nest *nest, Node *n, bool same_index);
 /* The first step of q that may read n: steps before it may not. */
 int lower_bound(const Seq *q, Node *n, bool same_index);
 /* The first nest of that domain at or behind step `least`, made when there is none. */

@@ -61,6 +61,16 @@ Step *lower_step(Seq *q, StepKind kind)
 
 /* ---- what is read from where ---- */
 
+int nest_operations(const Nest *nest)
+{
+    return nest->nodes.n + nest->again.n;
+}
+
+Node *nest_operation(const Nest *nest, int i)
+{
+    return i < nest->nodes.n ? nest->nodes.at[i] : nest->again.at[i - nest->nodes.n];
+}
+
 /* Views and the edges of loop bodies are walked through. */
 Node *kernel_base(Node *n)
 {
@@ -94,9 +104,29 @@ void lower_need_buffer(Kernel *k, Node *n)
     list_push(k->arena, &info->nest->stores, s);
 }
 
+bool lower_same_index(const Node *n, int i)
+{
+    OpKind kind = op_info[n->op].kind;
+    if (kind != KIND_map && !(n->op == OP_sum_shards && INFO(n->in[0])->whole))
+        return false;
+    Shape a = shape_inner(&n->shape), b = shape_inner(&n->in[i]->shape);
+    return shape_equal(&a, &b);
+}
+
+static void touch_again(Seq *q, Nest *nest, Node *n, bool same_index)
+{
+    int i = 0;
+    while (i < nest->again.n && nest->again.at[i] != n)
+        i++;
+    if (i == nest->again.n)
+        list_push(q->k->arena, &nest->again, n);
+    for (i = 0; i < n->nin; i++)
+        lower_touch(q, nest, n->in[i], same_index && lower_same_index(n, i));
+}
+
 /* Records that a nest (or another step) of sequence q reads n: same_index says
  * that it is read at the nest's own index. */
-void lower_touch(Seq *q, const Nest *nest, Node *n, bool same_index)
+void lower_touch(Seq *q, Nest *nest, Node *n, bool same_index)
 {
     Node *base = kernel_base(n);
     if (base != n)
@@ -104,6 +134,10 @@ void lower_touch(Seq *q, const Nest *nest, Node *n, bool same_index)
     NodeInfo *info = INFO(base);
     if (same_index && nest && info->nest == nest)
         return;
+    if (info->again) {
+        touch_again(q, nest, base, same_index);
+        return;
+    }
     lower_need_buffer(q->k, base);
     if (info->place.buffer && info->cls == CLASS_row && info->phase != q->phase &&
         info->place.buffer->mem == MEM_worker)
@@ -115,26 +149,21 @@ int lower_bound(const Seq *q, Node *n, bool same_index)
 {
     Node *base = kernel_base(n);
     const NodeInfo *info = INFO(base);
-    if (info->seq != q->steps)
-        return 0;
+    int least = 0;
+    for (int i = 0; info->again && i < base->nin; i++) {
+        int b = lower_bound(q, base->in[i], same_index && base == n && lower_same_index(base, i));
+        least = b > least ? b : least;
+    }
+    if (info->again || info->seq != q->steps)
+        return least;
     return same_index && base == n && info->nest ? info->step : info->step + 1;
-}
-
-/* Is operand i of n read at n's own index? */
-static bool reads_same_index(const Node *n, int i)
-{
-    OpKind kind = op_info[n->op].kind;
-    if (kind != KIND_map && !(n->op == OP_sum_shards && INFO(n->in[0])->whole))
-        return false;
-    Shape a = shape_inner(&n->shape), b = shape_inner(&n->in[i]->shape);
-    return shape_equal(&a, &b);
 }
 
 static int bound_of_inputs(const Seq *q, const Node *n)
 {
     int least = 0;
     for (int i = 0; i < n->nin; i++) {
-        int b = lower_bound(q, n->in[i], reads_same_index(n, i));
+        int b = lower_bound(q, n->in[i], lower_same_index(n, i));
         if (b > least)
             least = b;
     }
@@ -170,7 +199,7 @@ void lower_item(Seq *q, Node *n)
     if (op_info[n->op].kind != KIND_map || !nest->name)
         nest->name = lower_label(n);
     for (int i = 0; i < n->nin; i++)
-        lower_touch(q, nest, n->in[i], reads_same_index(n, i));
+        lower_touch(q, nest, n->in[i], lower_same_index(n, i));
     if (info->place.buffer) { /* it has a home already: a stack of its loop */
         Store s = {.value = n, .to = info->place};
         list_push(q->k->arena, &nest->stores, s);

@@ -19,8 +19,8 @@ static void print_nest(FILE *f, Arena *a, const Kernel *k, const Nest *nest, int
 {
     fprintf(f, "%*snest k%d %s%s {\n", indent, "", nest->id, shape_text(a, k->graph, &nest->domain),
             nest->flat ? " flat" : "");
-    for (int i = 0; i < nest->nodes.n; i++) {
-        const Node *n = nest->nodes.at[i];
+    for (int i = 0; i < nest_operations(nest); i++) {
+        const Node *n = nest_operation(nest, i);
         const char *spec = attr_str(n, ATTR_spec);
         fprintf(f, "%*s  %s %s%s%s\n", indent, "", op_info[n->op].name, n->name ? n->name : "",
                 spec ? " " : "", spec ? spec : "");

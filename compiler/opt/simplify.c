@@ -7,7 +7,7 @@
  * them, with common subexpressions merged on the way: equal operation,
  * attributes and operands. Repeated until nothing changes.
  *
- * Values stay equal to the bit except for: x + 0 and x * 1 where x is -0,
+ * Values stay equal to the bit except for: x + 0 and x * 1 where x is -0, sums of -x that are 0,
  * pow(x, 2), pow(x, 3), pow(x, 4), pow(x, 0.5) and pow(x, -1), which become
  * products, a square root and a quotient, products with zeros that phases.c leaves
  * out where the other factor is not finite, the logarithms of stable.c, and
@@ -122,10 +122,21 @@ static Node *find_equal(Rewrite *r, Node *n)
 
 /* ---- the walk ---- */
 
+/* The sum of -x is that of x, its sign changed: so x need not be made twice. */
+static Node *simplify_sum(Rewrite *r, Node *n)
+{
+    if (n->in[0]->op != OP_neg)
+        return n;
+    Node *x = n->in[0]->in[0];
+    return node1(r->g, OP_neg, node_on(r->g, n, &x));
+}
+
 static Node *rule(Rewrite *r, Node *n)
 {
     if (op_info[n->op].kind == KIND_map)
         n = simplify_map(r, n);
+    if (n->op == OP_reduce_sum)
+        n = simplify_sum(r, n);
     n = simplify_view(r, n);
     n = simplify_window(r, n);
     if (n->op == OP_log)

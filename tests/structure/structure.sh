@@ -5,6 +5,7 @@
 #                                 over time, after the last pass over the graph
 #   deferred                      products over batch and time, behind the loops
 #   kernels, forward.kernels, backward.kernels    loop nests, and those in the loops
+#   forward.turns, backward.turns carries of the loops that have room for two steps' values
 #   phases                        what barriers separate
 #   shard.elements                of the largest partial sum that every shard of the batch has
 # and `# EXPECT kernels as FILE` that there are as many as in another model.
@@ -32,6 +33,7 @@ count() {
          /^ *loop / { part = / reverse / ? "backward" : "forward"; match($0, /^ */); depth = RLENGTH }
          /^ *}$/ { match($0, /^ */); if (RLENGTH == depth) part = "" }
          /^ *nest / { n["kernels"]++; if (part) n[part ".kernels"]++ }
+         part && /^ *store .*[.]next$/ { n[part ".turns"]++ }
          $2 == "shard" { size = 1; gsub(/[][,]/, "")
                          for (i = 4; i < NF; i++) size *= $i
                          if (size > n["shard.elements"]) n["shard.elements"] = size }

@@ -16,7 +16,7 @@ int main(void)
     static const char *const rows[] = {
         "| sigmoid | `sigmoid(x)` | x: `g * (r * (1 - r))` | 1 / (1 + exp(-x)) |",
         "| add | `x + y` | x: `g`, y: `g` | x + y |",
-        "| div | `x / y` | x: `g / y`, y: `-((g * r) / y)` | x / y |",
+        "| div | `x / y` | x: `g / y`, y: `-((g / y) * r)` | x / y |",
         "| floor | `floor(x)` | none |",
         "| concat | any number | axis |",
         "| ncarry | carries of a scan |",
