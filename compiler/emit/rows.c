@@ -54,45 +54,82 @@ static void copy_row(Emit *e, const Place *p, V outside, V row, bool in)
     loop_end(e, &l, NULL);
 }
 
-/* The batch's gather: row r of the block comes from sample order[row0 + r];
- * rows beyond the batch are copies of its last. Bytes stay bytes. */
-V rows_load_emit(Emit *e, const Step *s)
+/* Where row r of the block comes from: sample order[row0 + r], if the batch has an order; rows
+ * beyond the batch are copies of its last. */
+static V row_source(Emit *e, const Step *s, V r, V count)
 {
-    const KernelPort *port = &e->k->ports.at[s->port];
-    const Buffer *b = s->place.buffer;
-    if (!function_begin(e, step_name(e->arena, s), MODE_scalar, false))
-        return e->fn;
-    LLVMTypeRef t = type_memory(e, b->dtype);
-    V count = ix_value(e, inner_count(e, &b->shape));
-    V to = frame_pointer(e, FRAME_buffer + b->id), n = frame_word(e, FRAME_n);
-    V from = frame_pointer(e, FRAME_buffer + s->outside->id);
-    V order = frame_pointer(e, FRAME_order), row0 = frame_word(e, FRAME_row0);
-    bool ordered = port->role == ROLE_data;
-    Loop rows, features;
-    V most = e->k->columns ? frame_word(e, FRAME_rows) : const_i64(e, e->k->block);
-    V r = loop_begin(e, &rows, const_i64(e, 0), most, 1, NULL, 0);
-    V row = LLVMBuildAdd(e->b, row0, r, ""), last = LLVMBuildSub(e->b, n, const_i64(e, 1), "");
+    LLVMTypeRef t = type_memory(e, s->place.buffer->dtype);
+    V from = frame_pointer(e, FRAME_buffer + s->outside->id), n = frame_word(e, FRAME_n);
+    V row = LLVMBuildAdd(e->b, frame_word(e, FRAME_row0), r, "");
+    V last = LLVMBuildSub(e->b, n, const_i64(e, 1), "");
     row = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, row, last, ""), row, last, "");
-    if (ordered) {
+    if (e->k->ports.at[s->port].role == ROLE_data) {
+        V order = frame_pointer(e, FRAME_order);
         V null = LLVMBuildICmp(e->b, LLVMIntEQ, order, LLVMConstNull(e->ptr), "");
         V some = LLVMBuildSelect(e->b, null, frame_pointer(e, FRAME_lengths), order, "");
         V zero = LLVMBuildSelect(e->b, null, const_i64(e, 0), row, "");
         V sample = load_plain(e, e->index, element_at(e, e->i64, some, zero));
         row = LLVMBuildSelect(e->b, null, row, sample, "");
     }
-    V source = element_at(e, t, from, LLVMBuildMul(e->b, row, count, ""));
-    if (e->k->columns) {
-        copy_row(e, &s->place, source, r, true);
-        loop_end(e, &rows, NULL);
-        function_end(e);
+    return element_at(e, t, from, LLVMBuildMul(e->b, row, count, ""));
+}
+
+/* Elements [from, to) of `rows` rows of the block from row r on, one after the other. */
+static void scatter_row(Emit *e, const Step *s, const V *source, int rows, V r, V from, V to)
+{
+    LLVMTypeRef t = type_memory(e, s->place.buffer->dtype);
+    V target = element_at(e, t, frame_pointer(e, FRAME_buffer + s->place.buffer->id), r);
+    Loop l;
+    V f = loop_begin(e, &l, from, to, 1, NULL, 0);
+    V at = LLVMBuildMul(e->b, f, const_i64(e, e->k->block), "");
+    for (int i = 0; i < rows; i++)
+        store_plain(e, load_plain(e, t, element_at(e, t, source[i], f)),
+                    at_offset(e, t, target, (Ix){at, i, 0}));
+    loop_end(e, &l, NULL);
+}
+
+/* As many rows as a vector has lanes, as many elements of them at a time. */
+static void exchange_rows(Emit *e, const Step *s, V r, V count)
+{
+    LLVMTypeRef t = type_memory(e, s->place.buffer->dtype);
+    LLVMTypeRef vector = LLVMVectorType(t, (unsigned)e->width);
+    V target = element_at(e, t, frame_pointer(e, FRAME_buffer + s->place.buffer->id), r);
+    V source[64], row[64], whole = LLVMBuildAnd(e->b, count, const_i64(e, -e->width), "");
+    for (int i = 0; i < e->width; i++)
+        source[i] = row_source(e, s, LLVMBuildAdd(e->b, r, const_i64(e, i), ""), count);
+    Loop l;
+    V f = loop_begin(e, &l, const_i64(e, 0), whole, e->width, NULL, 0);
+    for (int i = 0; i < e->width; i++)
+        row[i] = load_plain(e, vector, element_at(e, t, source[i], f));
+    exchange_emit(e, row);
+    V at = LLVMBuildMul(e->b, f, const_i64(e, e->k->block), "");
+    for (int i = 0; i < e->width; i++)
+        store_plain(e, row[i], at_offset(e, t, target, (Ix){at, (int64_t)i * e->k->block, 0}));
+    loop_end(e, &l, NULL);
+    scatter_row(e, s, source, e->width, r, whole, count);
+}
+
+/* The batch's gather. Bytes stay bytes. */
+V rows_load_emit(Emit *e, const Step *s)
+{
+    const Buffer *b = s->place.buffer;
+    if (!function_begin(e, step_name(e->arena, s), MODE_scalar, false))
         return e->fn;
+    V count = ix_value(e, inner_count(e, &b->shape));
+    int64_t known = LLVMIsConstant(count) ? LLVMConstIntGetSExtValue(count) : e->width;
+    bool exchanged = !e->k->columns && e->width > 1 && known >= e->width && !e->target->small;
+    Loop rows;
+    V most = e->k->columns ? frame_word(e, FRAME_rows) : const_i64(e, e->k->block);
+    V r = loop_begin(e, &rows, const_i64(e, 0), most, exchanged ? e->width : 1, NULL, 0);
+    if (exchanged) {
+        exchange_rows(e, s, r, count);
+    } else {
+        V source = row_source(e, s, r, count);
+        if (e->k->columns)
+            copy_row(e, &s->place, source, r, true);
+        else
+            scatter_row(e, s, &source, 1, r, const_i64(e, 0), count);
     }
-    V target = element_at(e, t, to, r);
-    V f = loop_begin(e, &features, const_i64(e, 0), count, 1, NULL, 0);
-    V value = load_plain(e, t, element_at(e, t, source, f));
-    store_plain(e, value,
-                element_at(e, t, target, LLVMBuildMul(e->b, f, const_i64(e, e->k->block), "")));
-    loop_end(e, &features, NULL);
     loop_end(e, &rows, NULL);
     function_end(e);
     return e->fn;
