@@ -389,7 +389,6 @@ static Kernel *lower_graph(Arena *a, Graph *g, int block, bool *apart)
         if (g->nodes.at[i]->dtype == DT_f64 && shape_has_batch(&g->nodes.at[i]->shape))
             k->real = DT_f64;
     lower_classify(k, g);
-    lower_again(g);
     int last = 0;
     for (int i = 0; i < g->nodes.n && !k->why; i++) {
         Node *n = g->nodes.at[i];

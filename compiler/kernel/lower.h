@@ -27,7 +27,8 @@ bool lower_fails(Kernel *k, const Node *n, const char *what);
 
 /* ---- again.c: what is computed wherever it is read ---- */
 
-/* Sets NodeInfo.again for the nodes of a graph, of a body, that has been classified. */
+/* Sets NodeInfo.again for the nodes of a loop's body that has been classified. Outside of loops
+ * a value read again much later would keep others in memory until then. */
 void lower_again(const Graph *g);
 
 /* ---- place.c: buffers, and the nest in which a node is computed ---- */
