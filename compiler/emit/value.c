@@ -127,23 +127,31 @@ static V column_row(Emit *e)
     return splat(e, LLVMBuildTrunc(e->b, row, e->i32, ""));
 }
 
+/* Those of a part's rows; rows beyond the last are copies of it. */
+static V lane_rows(Emit *e, int first, V offset)
+{
+    V n = frame_word(e, FRAME_n), row0 = frame_word(e, FRAME_row0), lane[64];
+    if (offset)
+        row0 = LLVMBuildAdd(e->b, row0, offset, "");
+    for (int i = 0; i < e->width; i++)
+        lane[i] = LLVMConstInt(e->i32, (unsigned)(i + first), 0);
+    V at = LLVMBuildAdd(e->b, LLVMConstVector(lane, (unsigned)e->width),
+                        splat(e, LLVMBuildTrunc(e->b, row0, e->i32, "")), "");
+    V last = splat(e, LLVMBuildTrunc(e->b, LLVMBuildSub(e->b, n, const_i64(e, 1), ""), e->i32, ""));
+    return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, last, ""), at, last, "");
+}
+
 V row_number(Emit *e)
 {
     if (e->mode == MODE_columns)
         return column_row(e);
+    if (e->part_offset) /* a part that is known only at run time */
+        return lane_rows(e, 0, e->part_offset);
     V rows = entry_find(e, NULL, NULL, e->part, KEY_row);
     if (rows)
         return rows;
-    V n = frame_word(e, FRAME_n), row0 = frame_word(e, FRAME_row0);
     Elsewhere back = entry_enter(e, MODE_lanes);
-    V lane[64];
-    for (int i = 0; i < e->width; i++)
-        lane[i] = LLVMConstInt(e->i32, (unsigned)(i + e->part * e->width), 0);
-    V at = LLVMBuildAdd(e->b, LLVMConstVector(lane, (unsigned)e->width),
-                        splat(e, LLVMBuildTrunc(e->b, row0, e->i32, "")), "");
-    /* Rows beyond the last are copies of it. */
-    V last = splat(e, LLVMBuildTrunc(e->b, LLVMBuildSub(e->b, n, const_i64(e, 1), ""), e->i32, ""));
-    rows = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, last, ""), at, last, "");
+    rows = lane_rows(e, e->part * e->width, NULL);
     entry_leave(e, back);
     return entry_keep(e, NULL, NULL, e->part, KEY_row, rows);
 }

@@ -178,6 +178,10 @@ static void check_products(void)
     result(g, "dw", sum);
     result(g, "dwq", node1(g, OP_sum_shards, make_batch_contract(g, "nia,njb->siajb", NULL, q, k)));
     result(g, "same", node1(g, OP_sum_shards, make_batch_contract(g, "na,na->sa", NULL, x, x)));
+    Attr numbers[] = {attr_of_shape(ATTR_shape, h->shape), attr_of_int(ATTR_axis, 0),
+                      attr_of_int(ATTR_dtype, real)};
+    Node *row = node_new(g, OP_iota, (Span){0}, NULL, 0, numbers, 3); /* across the lanes, too */
+    result(g, "rows", node1(g, OP_sum_shards, make_batch_contract(g, "na,nb->sab", NULL, x, row)));
     result(g, "db", make_batch_sum(g, h));
     result(g, "mean", node2(g, OP_div, make_batch_sum(g, x), make_dim(g, dim_sym(SYM_N))));
     result(g, "use", node2(g, OP_mul, x, make_batch_sum(g, x)));
