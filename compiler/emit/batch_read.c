@@ -34,8 +34,7 @@ V batch_element(Emit *e, const Batch *b, int o, V row)
     memcpy(outside, at, sizeof at);
     Node *base = value_base(e, x, at, &is_linear);
     const NodeInfo *info = INFO(base);
-    if (base->op == OP_row || (base->op == OP_iota && shape_has_batch(&base->shape) &&
-                               attr_int(base, ATTR_axis, 0) == 0)) {
+    if (is_row_number(base)) {
         /* the rows' numbers: here of one row */
         V number = LLVMBuildAdd(e->b, frame_word(e, FRAME_row0), row, "");
         return cast_emit(e, DT_i32, base->dtype, LLVMBuildTrunc(e->b, number, e->i32, ""));

@@ -167,6 +167,7 @@ V value_compute(Emit *e, Node *n, const Ix *index); /* by its operation, no stor
 V map_emit(Emit *e, const Node *n, const V *in);
 V cast_emit(Emit *e, Dtype from, Dtype to, V v);
 V row_number(Emit *e);                       /* i32 lanes: position in the batch */
+bool is_row_number(const Node *n);            /* is it that, in a type of its own? */
 void index_of_operand(Emit *e, const Node *n, int i, const Ix *index, Ix *out);
 /* Walks views and loop edges: the storage node and the index there. *linear is
  * set instead of index when the position is known row-major. */

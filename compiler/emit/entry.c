@@ -406,8 +406,7 @@ static void next_part(Making *k, V ws)
         for (int a = 1; a < p->shape.rank; a++)
             bytes = LLVMBuildMul(e->b, bytes, extent_emit(e, ws, p->shape.d[a]), "");
         V at = load_word(e, ws, CONTROL_ports + i, e->ptr);
-        at = LLVMBuildInBoundsGEP2(e->b, e->i8, at, &bytes, 1, "");
-        store_word(e, ws, CONTROL_ports + i, at);
+        store_word(e, ws, CONTROL_ports + i, at_index(e, at, bytes));
     }
 }
 

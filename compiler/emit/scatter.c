@@ -25,8 +25,7 @@ static V batch_element(Emit *e, const Scatter *s, Node *n)
     memcpy(at, index, sizeof(Ix) * (size_t)inner.rank);
     Node *base = value_base(e, n, at, &is_linear);
     const Place *p = &INFO(base)->place;
-    if (base->op == OP_row || (base->op == OP_iota && shape_has_batch(&base->shape) &&
-                               attr_int(base, ATTR_axis, 0) == 0)) {
+    if (is_row_number(base)) {
         V number = LLVMBuildTrunc(e->b, row, e->i32, "");
         return cast_emit(e, DT_i32, base->dtype, number);
     }

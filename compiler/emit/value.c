@@ -141,6 +141,12 @@ static V lane_rows(Emit *e, int first, V offset)
     return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, at, last, ""), at, last, "");
 }
 
+bool is_row_number(const Node *n)
+{
+    return n->op == OP_row || (n->op == OP_iota && shape_has_batch(&n->shape) &&
+                               attr_int(n, ATTR_axis, 0) == 0);
+}
+
 V row_number(Emit *e)
 {
     if (e->mode == MODE_columns)

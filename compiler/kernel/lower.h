@@ -51,6 +51,8 @@ int lower_bound(const Seq *q, Node *n, bool same_index);
 /* The first nest of that domain at or behind step `least`, made when there is none. */
 int lower_nest(Seq *q, Shape domain, int least, Span span);
 /* Puts a node into a nest. */
+/* n is computed in the nest that is step `at`; returns the nest. */
+Nest *lower_into(Seq *q, int at, Node *n);
 void lower_item(Seq *q, Node *n);
 /* Stores a value into a place (through cuts: see Store), by the nest that makes it
  * where that can be. Returns the step's index. */

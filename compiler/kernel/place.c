@@ -186,9 +186,8 @@ int lower_nest(Seq *q, Shape domain, int least, Span span)
     return q->steps->n - 1;
 }
 
-void lower_item(Seq *q, Node *n)
+Nest *lower_into(Seq *q, int at, Node *n)
 {
-    int at = lower_nest(q, shape_inner(&n->shape), bound_of_inputs(q, n), n->span);
     Nest *nest = q->steps->at[at]->nest;
     NodeInfo *info = INFO(n);
     info->nest = nest;
@@ -196,6 +195,14 @@ void lower_item(Seq *q, Node *n)
     info->seq = q->steps;
     info->local = nest->nodes.n;
     list_push(q->k->arena, &nest->nodes, n);
+    return nest;
+}
+
+void lower_item(Seq *q, Node *n)
+{
+    int at = lower_nest(q, shape_inner(&n->shape), bound_of_inputs(q, n), n->span);
+    Nest *nest = lower_into(q, at, n);
+    NodeInfo *info = INFO(n);
     if (op_info[n->op].kind != KIND_map || !nest->name)
         nest->name = lower_label(n);
     for (int i = 0; i < n->nin; i++)

@@ -161,15 +161,9 @@ static void lower_whole(Seq *q, Node *n)
 void lower_whole_sum(Seq *q, Node *sum)
 {
     Node *n = sum->in[0];
-    int at = lower_nest(q, shape_inner(&n->shape), 0, n->span);
-    Nest *nest = q->steps->at[at]->nest;
-    NodeInfo *info = INFO(n);
-    info->nest = nest;
-    info->step = at;
-    info->seq = q->steps;
-    info->local = nest->nodes.n;
-    list_push(q->k->arena, &nest->nodes, n);
-    info->whole->name = arena_printf(q->k->arena, "%s_%d", info->whole->name, n->id);
+    Step *whole = INFO(n)->whole;
+    lower_into(q, lower_nest(q, shape_inner(&n->shape), 0, n->span), n);
+    whole->name = arena_printf(q->k->arena, "%s_%d", whole->name, n->id);
     lower_item(q, sum);
 }
 

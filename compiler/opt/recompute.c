@@ -95,16 +95,6 @@ typedef struct {
     double *extra;      /* by value needed: the cost of having it in memory when made again */
 } Pair;
 
-static int carries(const Node *scan)
-{
-    return (int)attr_int(scan, ATTR_ncarry, 0);
-}
-
-static int moving(const Node *scan)
-{
-    return carries(scan) + (int)attr_int(scan, ATTR_nseq, 0);
-}
-
 /* The value that is stacked as sequence k of back, or null. */
 static Node *stacked_as(const Pair *p, int k)
 {

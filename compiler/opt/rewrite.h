@@ -43,6 +43,17 @@ bool is_number_of(const Node *n, double v);
 /* The axis of operand x that axis `axis` of an elementwise result is, or -1. */
 int operand_axis(const Shape *x, const Shape *out, int axis);
 
+/* A scan's operands: carries first, then sequences; from `moving` on they are constants. */
+static inline int carries(const Node *scan)
+{
+    return (int)attr_int(scan, ATTR_ncarry, 0);
+}
+
+static inline int moving(const Node *scan)
+{
+    return carries(scan) + (int)attr_int(scan, ATTR_nseq, 0);
+}
+
 /* simplify_map.c, simplify_view.c, phases.c, stable.c: one rule each, n or its better. */
 Node *simplify_map(Rewrite *r, Node *n);
 Node *simplify_view(Rewrite *r, Node *n);

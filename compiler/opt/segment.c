@@ -47,17 +47,6 @@ typedef struct {
     int ncarry, nseq;
 } Outer;
 
-static int carries(const Node *scan)
-{
-    return (int)attr_int(scan, ATTR_ncarry, 0);
-}
-
-/* Operands from here on are constants. */
-static int moving(const Node *scan)
-{
-    return carries(scan) + (int)attr_int(scan, ATTR_nseq, 0);
-}
-
 static Dim length_of(const Node *scan)
 {
     return attr_get(scan, ATTR_length)->u.dim;
